@@ -1,14 +1,39 @@
 //! How a transport behaves.
 
 use crate::pool::BufferPool;
+use crate::proto::frame::DEFAULT_MAX_FRAME_SIZE;
+use crate::proto::head::Head;
 
 /// How a [`Transport`](crate::Transport) behaves.
 ///
-/// The defaults suit servers and clients, on TCP and on TLS.
+/// The defaults suit servers and clients, on TCP and on TLS. Values out of
+/// range are moved to the nearest one in range.
+///
+/// ```
+/// use framewright::{BufferPool, Config};
+///
+/// let config = Config::default()
+///     .pool(BufferPool::default())
+///     .read_ahead(16 * 1024, 64 * 1024);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) pool: BufferPool,
+    pub(crate) stack_frame_size: u32,
+    pub(crate) read_min: usize,
+    pub(crate) read_max: usize,
+    pub(crate) batch_min: usize,
+    pub(crate) batch_max: usize,
+    pub(crate) defer_flush: bool,
+    /// The IO below is TLS. Set by the constructors that know.
+    pub(crate) tls_records: bool,
 }
+
+/// The least that a buffer or a batch may be.
+const LEAST: usize = 1024;
+
+/// The most that a buffer or a batch may be.
+const MOST: usize = 16 << 20;
 
 impl Config {
     /// The configuration with every value at its default.
@@ -16,6 +41,13 @@ impl Config {
     pub fn new() -> Self {
         Self {
             pool: BufferPool::default(),
+            stack_frame_size: 256 * 1024,
+            read_min: 16 * 1024,
+            read_max: 256 * 1024,
+            batch_min: 64 * 1024,
+            batch_max: 256 * 1024,
+            defer_flush: true,
+            tls_records: false,
         }
     }
 
@@ -27,6 +59,61 @@ impl Config {
     #[must_use]
     pub fn pool(mut self, pool: BufferPool) -> Self {
         self.pool = pool;
+        self
+    }
+
+    /// The frame size that the HTTP/2 stack is told that the peer takes, in
+    /// octets, if the peer itself takes less. The stack then hands over large
+    /// DATA frames, which are cut to the peer's real `SETTINGS_MAX_FRAME_SIZE`
+    /// (RFC 9113, section 6.5.2) on their way.
+    ///
+    /// # Default
+    ///
+    /// 256 KiB. From 16,384, which leaves the peer's SETTINGS as they are, to
+    /// 2^24 - 1.
+    #[must_use]
+    pub fn stack_frame_size(mut self, octets: u32) -> Self {
+        self.stack_frame_size = octets.clamp(DEFAULT_MAX_FRAME_SIZE, Head::MAX_LENGTH);
+        self
+    }
+
+    /// Octets to read from the socket at a time: starts at `min` and grows to
+    /// `max` while reads fill the buffer.
+    ///
+    /// # Default
+    ///
+    /// From 16 KiB to 256 KiB. From 1 KiB to 16 MiB.
+    #[must_use]
+    pub fn read_ahead(mut self, min: usize, max: usize) -> Self {
+        self.read_min = min.clamp(LEAST, MOST);
+        self.read_max = max.clamp(self.read_min, MOST);
+        self
+    }
+
+    /// Octets to gather before a write: starts at `min` and grows to `max` while
+    /// batches fill. What is gathered is copied, at most `max` octets a
+    /// connection; what fills a batch is written from where it is.
+    ///
+    /// # Default
+    ///
+    /// From 64 KiB to 256 KiB. From 1 KiB to 16 MiB.
+    #[must_use]
+    pub fn batch(mut self, min: usize, max: usize) -> Self {
+        self.batch_min = min.clamp(LEAST, MOST);
+        self.batch_max = max.clamp(self.batch_min, MOST);
+        self
+    }
+
+    /// Whether a flush may be answered a moment before the octets are written,
+    /// so that more of them go out in one call. They go out before the task that
+    /// drives the connection sleeps.
+    ///
+    /// # Default
+    ///
+    /// Yes.
+    #[must_use]
+    pub fn defer_flush(mut self, defer: bool) -> Self {
+        self.defer_flush = defer;
         self
     }
 }

@@ -3,8 +3,20 @@
 //! Nothing in here does IO, reads a clock or draws a random number. Octets,
 //! time and entropy are arguments, so that every rule can be tested without a
 //! socket; [`Transport`](crate::Transport) is the loop that drives it.
+//!
+//! Two words are used throughout: *outbound* is from the HTTP/2 stack to the
+//! wire, *inbound* from the wire to the stack.
 
+pub(crate) mod counts;
 pub(crate) mod cut;
+pub(crate) mod deferral;
+pub(crate) mod deframer;
 pub(crate) mod frame;
 pub(crate) mod head;
+pub(crate) mod inbound;
+pub(crate) mod outbound;
+pub(crate) mod preface;
 pub(crate) mod priority;
+pub(crate) mod settings;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,56 +1,271 @@
-//! The handle.
-use std::{future::Future, time::Duration};
+//! What other tasks may ask of a connection.
 
-use super::stats::ConnectionStats;
-use crate::{Frame, FrameError, FrameType};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+use std::time::Duration;
 
-/// A handle on a connection.
-#[derive(Clone, Debug)]
-pub struct ConnectionHandle {}
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::stats::{ConnectionStats, SharedStats};
+use crate::proto::frame::{Frame, FrameError};
+use crate::proto::head::FrameType;
+
+/// Frames that may wait to be sent, for each connection.
+const MAX_FRAMES: usize = 64;
+
+/// Octets of payload that may wait to be sent, for each connection.
+const MAX_OCTETS: usize = 64 * 1024;
+
+/// A handle on a connection, for other tasks than the one that drives it.
+///
+/// It is cheap to clone, and does not keep the connection alive.
+#[derive(Clone)]
+pub struct ConnectionHandle {
+    shared: Arc<Shared>,
+}
 
 impl ConnectionHandle {
-    /// What has gone over the connection so far.
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// What has gone over the connection so far. Still answers once the
+    /// connection is gone.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
-        ConnectionStats::default()
+        self.shared.stats.load()
     }
 
-    /// Sends control and extension frames between those of the HTTP/2 stack.
+    /// Whether the connection is gone: nothing can be sent any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.requests.lock().closed
+    }
+
+    /// Sends frames between those of the HTTP/2 stack: PING, `PRIORITY_UPDATE`,
+    /// ORIGIN, ALTSVC and types that RFC 9113 does not define. They are sent in
+    /// this order, all of them or none, at the next boundary between frames, and
+    /// not before the stack's first SETTINGS.
+    ///
+    /// A PING's acknowledgement does not reach the stack.
     ///
     /// # Errors
     ///
-    /// See [`HandleError`].
-    pub fn send_frames(&self, _frames: impl IntoIterator<Item = Frame>) -> Result<(), HandleError> {
-        Ok(())
+    /// - [`HandleError::NotAllowed`] for a type whose state the stack owns, and
+    ///   for the acknowledgement of a PING;
+    /// - [`HandleError::Frame`] for a malformed frame, or one of over 16,384
+    ///   octets, which not every peer takes;
+    /// - [`HandleError::Full`] if 64 frames or 64 KiB wait already;
+    /// - [`HandleError::NotHttp2`] if the connection speaks something else;
+    /// - [`HandleError::Closed`] once the connection is gone.
+    pub fn send_frames(&self, frames: impl IntoIterator<Item = Frame>) -> Result<(), HandleError> {
+        let frames: Vec<Frame> = frames.into_iter().collect();
+        for frame in &frames {
+            check(frame)?;
+        }
+        self.shared.request(frames.into_iter().map(Request::from))
     }
 
-    /// Sends a PING and returns the round trip.
+    /// Sends a PING with a random payload and returns the time until its
+    /// acknowledgement, which does not reach the stack.
+    ///
+    /// There is no timeout: wrap the future in one, if the peer may be silent.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the acknowledgement is still taken out.
     ///
     /// # Errors
     ///
-    /// See [`HandleError`].
+    /// As for [`ConnectionHandle::send_frames`];
+    /// [`HandleError::Closed`] also if the connection ends before the peer
+    /// answers.
     pub fn ping(&self) -> impl Future<Output = Result<Duration, HandleError>> + Send + 'static {
-        async { Err(HandleError::Closed) }
+        let (answer, round_trip) = oneshot::channel();
+        let payload = RandomState::new().hash_one(0_u8).to_be_bytes();
+        let sent = self.shared.request([Request {
+            frame: Frame::ping(payload),
+            answer: Some(answer),
+        }]);
+        async move {
+            sent?;
+            round_trip.await.map_err(|_| HandleError::Closed)
+        }
     }
 }
 
-/// Why a request to a connection could not be served.
-#[derive(Clone, Debug, thiserror::Error)]
+impl fmt::Debug for ConnectionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionHandle")
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a connection did not do what its handle was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandleError {
-    /// The connection is gone.
+    /// The connection has ended, or is about to.
     #[error("the connection is closed")]
     Closed,
-    /// The HTTP/2 stack owns the state behind frames of this type.
-    #[error("{0} frames belong to the HTTP/2 stack above")]
+    /// The HTTP/2 stack keeps state behind frames of this type, and would not
+    /// know of one that it did not send.
+    #[error("{0} frames belong to the HTTP/2 stack above, which keeps state behind them")]
     NotAllowed(FrameType),
+    /// The acknowledgement of a PING is the HTTP/2 stack's to send.
+    #[error("the acknowledgement of a PING belongs to the HTTP/2 stack above")]
+    PingAck,
     /// The frame is malformed.
-    #[error(transparent)]
+    #[error("the frame cannot be sent")]
     Frame(#[from] FrameError),
-    /// The connection does not speak HTTP/2.
+    /// The connection does not start with the HTTP/2 preface, so it has no
+    /// frames.
     #[error("the connection does not speak HTTP/2")]
     NotHttp2,
-    /// Too many frames wait to be sent.
-    #[error("too many frames wait to be sent")]
+    /// Too much waits to be sent. Try again later.
+    #[error("too many frames wait to be sent on this connection")]
     Full,
+}
+
+fn check(frame: &Frame) -> Result<(), HandleError> {
+    use crate::proto::frame::DEFAULT_MAX_FRAME_SIZE;
+    use crate::proto::head::Flags;
+
+    let kind = frame.kind();
+    if kind == FrameType::PING && frame.flags().contains(Flags::ACK) {
+        return Err(HandleError::PingAck);
+    }
+    if kind.is_core() && kind != FrameType::PING {
+        return Err(HandleError::NotAllowed(kind));
+    }
+    let head = frame.validate()?;
+    if head.length > DEFAULT_MAX_FRAME_SIZE {
+        return Err(HandleError::Frame(FrameError::OverLimit {
+            kind,
+            length: frame.payload().len(),
+            limit: DEFAULT_MAX_FRAME_SIZE,
+        }));
+    }
+    Ok(())
+}
+
+/// A frame to send, and where to report the round trip.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) frame: Frame,
+    pub(super) answer: Option<oneshot::Sender<Duration>>,
+}
+
+impl From<Frame> for Request {
+    fn from(frame: Frame) -> Self {
+        Self {
+            frame,
+            answer: None,
+        }
+    }
+}
+
+/// What a connection and its handles share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) stats: SharedStats,
+    /// Whether there are requests, so that the connection need not lock to see.
+    pending: AtomicBool,
+    requests: Mutex<Requests>,
+}
+
+#[derive(Debug, Default)]
+struct Requests {
+    /// At most [`MAX_FRAMES`] and [`MAX_OCTETS`].
+    queue: VecDeque<Request>,
+    octets: usize,
+    /// The task that drives the connection.
+    task: Option<Waker>,
+    not_http2: bool,
+    closed: bool,
+}
+
+impl Shared {
+    fn request(&self, new: impl IntoIterator<Item = Request>) -> Result<(), HandleError> {
+        let new: Vec<Request> = new.into_iter().collect();
+        let octets: usize = new.iter().map(|r| r.frame.payload().len()).sum();
+        let mut requests = self.requests.lock();
+        if requests.closed {
+            return Err(HandleError::Closed);
+        }
+        if requests.not_http2 {
+            return Err(HandleError::NotHttp2);
+        }
+        if requests.queue.len() + new.len() > MAX_FRAMES || requests.octets + octets > MAX_OCTETS {
+            return Err(HandleError::Full);
+        }
+        requests.octets += octets;
+        requests.queue.extend(new);
+        self.pending.store(true, Ordering::Release);
+        let task = requests.task.take();
+        drop(requests);
+        if let Some(task) = task {
+            task.wake();
+        }
+        Ok(())
+    }
+
+    /// Remembers the task to wake for a request.
+    pub(super) fn register(&self, task: &Waker) {
+        let mut requests = self.requests.lock();
+        if !requests.task.as_ref().is_some_and(|t| t.will_wake(task)) {
+            requests.task = Some(task.clone());
+        }
+    }
+
+    /// Whether [`Shared::next`] may have something.
+    pub(super) fn has_requests(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// The next request, if `take` agrees to it.
+    pub(super) fn next(&self, take: impl FnOnce(&Frame) -> bool) -> Option<Request> {
+        let mut requests = self.requests.lock();
+        let next = match requests.queue.front() {
+            Some(front) if take(&front.frame) => requests.queue.pop_front(),
+            _ => None,
+        };
+        if let Some(next) = &next {
+            requests.octets -= next.frame.payload().len();
+        }
+        self.pending
+            .store(!requests.queue.is_empty(), Ordering::Release);
+        next
+    }
+
+    /// The connection turned out to speak something else.
+    pub(super) fn not_http2(&self) {
+        let mut requests = self.requests.lock();
+        requests.not_http2 = true;
+        self.forget(requests);
+    }
+
+    /// The connection is gone.
+    pub(super) fn close(&self) {
+        let mut requests = self.requests.lock();
+        requests.closed = true;
+        self.forget(requests);
+    }
+
+    fn forget(&self, mut requests: parking_lot::MutexGuard<'_, Requests>) {
+        let queue = std::mem::take(&mut requests.queue);
+        requests.octets = 0;
+        requests.task = None;
+        self.pending.store(false, Ordering::Release);
+        drop(requests);
+        // Answers are dropped without the lock: that wakes other tasks.
+        drop(queue);
+    }
 }

@@ -1,124 +1,392 @@
 //! The transport: the thin async shell around the core.
 
 pub(crate) mod handle;
+mod read;
+mod staged;
 pub(crate) mod stats;
+#[cfg(feature = "tls")]
+mod tls;
+mod write;
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 
-use crate::{Config, ConnectionHandle};
+use self::handle::{ConnectionHandle, Shared};
+use self::read::{ReadSide, Reading};
+use self::stats::ConnectionStats;
+use self::write::WriteSide;
+use crate::config::Config;
+use crate::proto::head::FrameType;
+use crate::proto::preface::{Preface, Verdict};
 
-/// The transport.
-#[derive(Debug)]
-pub struct Transport<IO> {
+/// A frame-aware IO object between an HTTP/2 stack and a socket.
+///
+/// It implements tokio's [`AsyncRead`] and [`AsyncWrite`], so it goes wherever a
+/// `TcpStream` or a `TlsStream` goes; for hyper, wrap it in hyper-util's
+/// `TokioIo`. What it does to the octets:
+///
+/// - Frames are gathered into few, large writes. Large DATA is written from
+///   where it is, with vectored writes, cut to the peer's frame size on the way.
+/// - Reads are large, and handed over in the pieces that the stack asks for.
+/// - A flush may be answered a moment early ([`Config::defer_flush`]).
+///
+/// A connection that does not start with the HTTP/2 preface (RFC 9113, section
+/// 3.4) passes through unchanged for its whole life, so HTTP/1.1 and upgraded
+/// connections may share a listener with HTTP/2.
+///
+/// # Driving
+///
+/// One task polls it, reads and writes alike, as hyper does with a connection;
+/// octets of a deferred flush are written from within that task's `poll_read`.
+/// Each `Pending` has registered the task's waker.
+///
+/// # Errors
+///
+/// Those of the IO below, as they are, and [`io::ErrorKind::WriteZero`] if it
+/// takes no octets. A write that fails after its flush was answered is reported
+/// by the next call of any kind.
+///
+/// # Memory
+///
+/// At most [`Config::batch`] of octets to write and [`Config::read_ahead`] of
+/// octets read; an idle connection holds no buffer. Dropping it makes one
+/// attempt, which does not block, to write what a deferred flush left.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn run(tcp: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+/// use framewright::{Config, Transport};
+/// use hyper_util::rt::{TokioExecutor, TokioIo};
+///
+/// let io = Transport::server(tcp, Config::default());
+/// let connection = io.handle();
+/// let service = hyper::service::service_fn(|_| async {
+///     Ok::<_, std::convert::Infallible>(hyper::Response::new(String::from("hello")))
+/// });
+/// hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+///     .serve_connection(TokioIo::new(io), service)
+///     .await?;
+/// println!("{:?}", connection.stats());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Transport<IO: AsyncRead + AsyncWrite + Unpin> {
     io: IO,
+    /// What the outbound octets are. Inbound, [`ReadSide::reading`] says it.
+    mode: Mode,
+    read: ReadSide,
+    write: WriteSide,
+    pings: Vec<Ping>,
+    shared: Arc<Shared>,
+    /// Calls that the published statistics include.
+    published: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// A client's outbound octets are, so far, the front of the preface.
+    Client(Preface),
+    /// A server's peer has not sent the whole preface yet.
+    Server,
+    /// Frames.
+    Http2,
+    /// Something else, for life.
+    Through,
+}
+
+/// A PING of our own on its way.
+#[derive(Debug)]
+struct Ping {
+    payload: [u8; 8],
+    sent: Instant,
+    answer: oneshot::Sender<Duration>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     /// The server's end of a connection.
-    pub fn server(io: IO, _config: Config) -> Self {
-        Self { io }
+    pub fn server(io: IO, config: Config) -> Self {
+        Self::new(io, &config, Mode::Server, Reading::Preface)
     }
 
     /// The client's end of a connection.
-    pub fn client(io: IO, _config: Config) -> Self {
-        Self { io }
+    pub fn client(io: IO, config: Config) -> Self {
+        let mode = Mode::Client(Preface::default());
+        Self::new(io, &config, mode, Reading::Through)
     }
 
-    /// A handle on the connection, which can be cloned and sent anywhere.
+    fn new(io: IO, config: &Config, mode: Mode, reading: Reading) -> Self {
+        Self {
+            io,
+            mode,
+            read: ReadSide::new(config, reading),
+            write: WriteSide::new(config),
+            pings: Vec::new(),
+            shared: Arc::default(),
+            published: 0,
+        }
+    }
+
+    /// A handle on the connection, for other tasks.
     pub fn handle(&self) -> ConnectionHandle {
-        ConnectionHandle {}
+        ConnectionHandle::new(Arc::clone(&self.shared))
     }
 
     /// The IO below.
     pub fn get_ref(&self) -> &IO {
         &self.io
     }
-}
 
-#[cfg(feature = "tls")]
-mod tls {
-    use std::io;
-    use tokio::io::{AsyncRead, AsyncWrite};
-    use tokio_rustls::{TlsAcceptor, TlsConnector, client, rustls::pki_types::ServerName, server};
+    /// The IO below. To read from it or to write to it loses octets.
+    pub fn get_mut(&mut self) -> &mut IO {
+        &mut self.io
+    }
 
-    use crate::{Config, ReadAhead, Transport};
+    /// It is settled that the connection does not speak HTTP/2.
+    fn go_through(&mut self) {
+        self.mode = Mode::Through;
+        self.read.set_reading(Reading::Through);
+        self.shared.not_http2();
+        tracing::trace!("not HTTP/2: passing octets through");
+    }
 
-    impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<server::TlsStream<ReadAhead<IO>>> {
-        /// Accepts a TLS connection.
-        ///
-        /// # Errors
-        ///
-        /// Those of the handshake.
-        pub async fn accept_tls(
-            acceptor: &TlsAcceptor,
-            io: IO,
-            config: Config,
-        ) -> io::Result<Self> {
-            let tls = acceptor
-                .accept(ReadAhead::new(io, config.pool.clone()))
-                .await?;
-            Ok(Self::server(tls, config))
+    /// Acts on what the last read has taught.
+    fn after_read(&mut self, octets_before: u64) {
+        if self.read.received().octets > octets_before {
+            self.write.heard_from_peer();
+        }
+        match (self.mode, self.read.reading()) {
+            (Mode::Server, Reading::Frames) => self.mode = Mode::Http2,
+            (Mode::Server, Reading::Through) => self.go_through(),
+            // The preface has to come first.
+            (Mode::Client(_), _) if self.read.received().octets > 0 => self.go_through(),
+            _ => {}
+        }
+        let inbound = self.read.inbound_mut();
+        self.write.set_limit(inbound.peer_limit());
+        while let Some(payload) = inbound.take_acked() {
+            if let Some(at) = self.pings.iter().position(|ping| ping.payload == payload) {
+                let ping = self.pings.swap_remove(at);
+                // Nobody may be waiting any more.
+                let _ = ping.answer.send(ping.sent.elapsed());
+            }
+        }
+        if self.read.is_eof() {
+            // No acknowledgement can come any more.
+            self.pings.clear();
         }
     }
 
-    impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<client::TlsStream<ReadAhead<IO>>> {
-        /// Makes a TLS connection.
-        ///
-        /// # Errors
-        ///
-        /// Those of the handshake.
-        pub async fn connect_tls(
-            connector: &TlsConnector,
-            name: ServerName<'static>,
-            io: IO,
-            config: Config,
-        ) -> io::Result<Self> {
-            let tls = connector
-                .connect(name, ReadAhead::new(io, config.pool.clone()))
-                .await?;
-            Ok(Self::client(tls, config))
+    /// Stages what handles ask for, if a frame may go out here.
+    fn stage_requests(&mut self) {
+        while self.mode == Mode::Http2 && self.shared.has_requests() && self.write.at_boundary() {
+            let inbound = self.read.inbound_mut();
+            let request = self
+                .shared
+                .next(|frame| frame.kind() != FrameType::PING || inbound.may_ping());
+            let Some(request) = request else { return };
+            let frame = request.frame;
+            if let (FrameType::PING, Ok(payload)) = (frame.kind(), frame.payload()[..].try_into()) {
+                inbound.expect_ack(payload);
+                self.pings.extend(request.answer.map(|answer| Ping {
+                    payload,
+                    sent: Instant::now(),
+                    answer,
+                }));
+            }
+            if let Ok(head) = frame.head() {
+                self.write.stage_frame(head, frame.payload());
+            }
         }
+    }
+
+    /// Before the task sleeps: writes what a deferred flush left, and what
+    /// handles asked for. An error here is one that the stack has to see.
+    fn poll_before_sleep(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.shared.register(cx.waker());
+        self.stage_requests();
+        if self.write.is_flush_due()
+            && let Poll::Ready(result) = self.write.poll_drain_and_flush(&mut self.io, cx)
+        {
+            return result;
+        }
+        Ok(())
+    }
+
+    fn poll_write_slices(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.mode {
+            Mode::Http2 => {
+                let taken = ready!(self.write.poll_write(&mut self.io, cx, bufs))?;
+                self.stage_requests();
+                Poll::Ready(Ok(taken))
+            }
+            Mode::Through => self.write.poll_write_through(&mut self.io, cx, bufs),
+            Mode::Server => {
+                let n = ready!(self.write.poll_write_through(&mut self.io, cx, bufs))?;
+                self.write.observe(bufs, n);
+                Poll::Ready(Ok(n))
+            }
+            Mode::Client(preface) => self.poll_write_preface(cx, bufs, preface),
+        }
+    }
+
+    /// Writes a client's first octets, and learns from them what it speaks.
+    fn poll_write_preface(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        mut preface: Preface,
+    ) -> Poll<io::Result<usize>> {
+        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
+            return Poll::Ready(Ok(0));
+        };
+        let (n, verdict) = preface.peek(first);
+        if verdict == Verdict::Other {
+            self.go_through();
+            return self.write.poll_write_through(&mut self.io, cx, bufs);
+        }
+        let front = [IoSlice::new(&first[..n])];
+        let n = ready!(self.write.poll_write_through(&mut self.io, cx, &front))?;
+        self.mode = match preface.consume(n) {
+            Verdict::Http2 => {
+                self.read.set_reading(Reading::Frames);
+                Mode::Http2
+            }
+            _ => Mode::Client(preface),
+        };
+        Poll::Ready(Ok(n))
+    }
+
+    /// The figures of this connection as they are.
+    fn stats(&self) -> ConnectionStats {
+        let (written, received) = (self.write.written(), self.read.received());
+        ConnectionStats {
+            outbound_frames: written.frames,
+            inbound_frames: *self.read.inbound().counts(),
+            outbound_octets: written.octets,
+            inbound_octets: received.octets,
+            write_calls: written.calls,
+            read_calls: received.calls,
+            deferred_flushes: written.deferred_flushes,
+            largest_batch: written.largest_batch,
+        }
+    }
+
+    /// Shows the handles the figures, if there was a call since the last time.
+    fn publish(&mut self) {
+        let calls = self.write.written().calls + self.read.received().calls;
+        if calls != self.published {
+            self.published = calls;
+            self.shared.stats.publish(&self.stats());
+        }
+    }
+
+    /// Passes a result on; after an error there is no connection any more.
+    fn noted<T>(&mut self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.publish();
+        if let Poll::Ready(Err(error)) = &result {
+            tracing::debug!(%error, "the IO below has failed");
+            self.pings.clear();
+            self.shared.close();
+        }
+        result
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let me = &mut *self;
+        let before = me.read.received().octets;
+        let mut result = me.read.poll_read(&mut me.io, cx, buf);
+        me.after_read(before);
+        if me.mode == Mode::Http2 && (result.is_pending() || me.read.is_eof()) {
+            if let Err(error) = me.poll_before_sleep(cx) {
+                result = Poll::Ready(Err(error));
+            }
+        } else if result.is_pending() {
+            me.shared.register(cx.waker());
+        }
+        me.noted(result)
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
+
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let result = self.poll_write_slices(cx, bufs);
+        self.noted(result)
     }
+
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        true
     }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let me = &mut *self;
+        let result = if me.mode == Mode::Http2 {
+            me.stage_requests();
+            me.write.poll_flush(&mut me.io, cx)
+        } else {
+            Pin::new(&mut me.io).poll_flush(cx)
+        };
+        me.noted(result)
     }
+
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        let me = &mut *self;
+        me.shared.close();
+        if me.mode == Mode::Http2 {
+            let drained = me.write.poll_drain_and_flush(&mut me.io, cx);
+            ready!(me.noted(drained))?;
+        }
+        let result = Pin::new(&mut me.io).poll_shutdown(cx);
+        me.noted(result)
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Transport<IO> {
+    fn drop(&mut self) {
+        if self.mode == Mode::Http2 && self.write.has_staged() {
+            let mut cx = Context::from_waker(Waker::noop());
+            // One attempt. There is nobody left to tell of its failure.
+            let _ = self.write.poll_drain_and_flush(&mut self.io, &mut cx);
+        }
+        self.shared.stats.publish(&self.stats());
+        self.shared.close();
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin + fmt::Debug> fmt::Debug for Transport<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("io", &self.io)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
     }
 }

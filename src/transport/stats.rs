@@ -1,58 +1,93 @@
-//! Statistics.
+//! Statistics of a connection.
 
-use crate::FrameType;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Frames by type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FrameCounts {
-    counts: [u64; 14],
-}
+use crate::proto::counts::{FrameCounts, SLOTS};
 
-impl FrameCounts {
-    /// Frames of this type; all unknown types are counted together.
-    #[must_use]
-    pub fn get(&self, _kind: FrameType) -> u64 {
-        0
-    }
-
-    /// Frames of every type.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-
-    /// Every type that was seen, with its count. Unknown types are `None`.
-    pub fn iter(&self) -> impl Iterator<Item = (Option<FrameType>, u64)> + '_ {
-        std::iter::empty()
-    }
-}
-
-/// What has gone over a connection.
+/// What has gone over a connection so far, as of the last read or write call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// Frames to the peer.
+    /// Frames to the peer, as cut for the wire. 0 on a connection that does not
+    /// speak HTTP/2.
     pub outbound_frames: FrameCounts,
     /// Frames from the peer.
     pub inbound_frames: FrameCounts,
-    /// Octets to the peer.
+    /// Octets to the peer, above TLS.
     pub outbound_octets: u64,
-    /// Octets from the peer.
+    /// Octets from the peer, above TLS.
     pub inbound_octets: u64,
-    /// Write calls to the IO below.
+    /// Write calls to the IO below that took octets.
     pub write_calls: u64,
-    /// Read calls to the IO below.
+    /// Read calls to the IO below that gave octets.
     pub read_calls: u64,
-    /// Flushes that were answered without a write call.
+    /// Flushes of the HTTP/2 stack that were answered before the octets were
+    /// written, to gather more.
     pub deferred_flushes: u64,
-    /// Octets in the largest single write.
+    /// Octets in the largest write call.
     pub largest_batch: u64,
 }
 
 impl ConnectionStats {
-    /// Frames a write call, on average.
+    /// Frames that a write call took, on average; 0 before the first.
     #[must_use]
     pub fn frames_per_write(&self) -> f64 {
-        0.0
+        match self.write_calls {
+            0 => 0.0,
+            calls => self.outbound_frames.total() as f64 / calls as f64,
+        }
     }
+}
+
+/// The statistics that a connection shares with its handles. One task writes
+/// them, so plain stores do.
+#[derive(Debug, Default)]
+pub(super) struct SharedStats {
+    outbound_frames: [AtomicU64; SLOTS],
+    inbound_frames: [AtomicU64; SLOTS],
+    scalars: [AtomicU64; 6],
+}
+
+impl SharedStats {
+    pub(super) fn publish(&self, stats: &ConnectionStats) {
+        store(&self.outbound_frames, &stats.outbound_frames.slots);
+        store(&self.inbound_frames, &stats.inbound_frames.slots);
+        let scalars = [
+            stats.outbound_octets,
+            stats.inbound_octets,
+            stats.write_calls,
+            stats.read_calls,
+            stats.deferred_flushes,
+            stats.largest_batch,
+        ];
+        store(&self.scalars, &scalars);
+    }
+
+    pub(super) fn load(&self) -> ConnectionStats {
+        let [outbound, inbound, writes, reads, deferred, largest] = load(&self.scalars);
+        ConnectionStats {
+            outbound_frames: FrameCounts {
+                slots: load(&self.outbound_frames),
+            },
+            inbound_frames: FrameCounts {
+                slots: load(&self.inbound_frames),
+            },
+            outbound_octets: outbound,
+            inbound_octets: inbound,
+            write_calls: writes,
+            read_calls: reads,
+            deferred_flushes: deferred,
+            largest_batch: largest,
+        }
+    }
+}
+
+fn store<const N: usize>(to: &[AtomicU64; N], from: &[u64; N]) {
+    for (to, from) in to.iter().zip(from) {
+        to.store(*from, Ordering::Relaxed);
+    }
+}
+
+fn load<const N: usize>(from: &[AtomicU64; N]) -> [u64; N] {
+    std::array::from_fn(|i| from[i].load(Ordering::Relaxed))
 }

@@ -1,0 +1,215 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::proto::testing::{Raw, chunks, frames, parse};
+
+/// Runs all of `wire` through in these chunks. Returns what the stack sees.
+fn pass_through(inbound: &mut Inbound, wire: &[u8], chunks: &[usize]) -> Vec<u8> {
+    let mut seen = Vec::new();
+    let mut at = 0;
+    for size in chunks.iter().cycle() {
+        let chunk = &wire[at..wire.len().min(at + size)];
+        at += chunk.len();
+        let mut runs = VecDeque::new();
+        inbound.process(chunk, 0, &mut runs);
+        collect(&runs, chunk, &mut seen);
+        if at == wire.len() {
+            return seen;
+        }
+    }
+    seen
+}
+
+fn collect(runs: &VecDeque<Run>, chunk: &[u8], seen: &mut Vec<u8>) {
+    for run in runs {
+        match run {
+            Run::Pass(range) => seen.extend(&chunk[range.clone()]),
+            Run::Octets(octets) => seen.extend(octets),
+        }
+    }
+}
+
+fn finish(inbound: &mut Inbound, seen: &mut Vec<u8>) {
+    let mut runs = VecDeque::new();
+    inbound.finish(&mut runs);
+    collect(&runs, &[], seen);
+}
+
+fn settings(parameters: &[(u16, u32)]) -> Raw {
+    let payload = parameters
+        .iter()
+        .flat_map(|(id, value)| id.to_be_bytes().into_iter().chain(value.to_be_bytes()));
+    Raw {
+        kind: FrameType::SETTINGS,
+        flags: Flags::NONE,
+        stream: 0,
+        payload: payload.collect(),
+    }
+}
+
+fn encode(frames: &[Raw]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for frame in frames {
+        frame.encode(&mut octets);
+    }
+    octets
+}
+
+/// What a naive reader of whole frames makes of SETTINGS: the frames as the
+/// stack shall see them, and the peer's frame size.
+fn oracle(frames: &[Raw], told: u32) -> (Vec<Raw>, u32) {
+    let mut limit = 16_384;
+    let mut has_told = false;
+    let mut out = frames.to_vec();
+    for frame in &mut out {
+        let ack = frame.flags.contains(Flags::ACK);
+        let n = frame.payload.len();
+        let is_settings = frame.kind == FrameType::SETTINGS && frame.stream == 0;
+        if !is_settings || ack || n % 6 != 0 {
+            continue;
+        }
+        let value = |p: &[u8]| u32::from_be_bytes(p[2..6].try_into().unwrap());
+        let sizes: Vec<u32> = frame
+            .payload
+            .chunks(6)
+            .filter(|p| p[..2] == [0, 5])
+            .map(value)
+            .collect();
+        if sizes.iter().any(|v| *v < 16_384 || *v >= 1 << 24) {
+            continue;
+        }
+        limit = *sizes.last().unwrap_or(&limit);
+        for p in frame.payload.chunks_mut(6) {
+            if p[..2] == [0, 5] {
+                let raised = value(p).max(told.max(limit));
+                p[2..].copy_from_slice(&raised.to_be_bytes());
+                has_told = true;
+            }
+        }
+        if !has_told && n + 6 <= 16_384 {
+            has_told = true;
+            frame.payload.extend([0, 5]);
+            frame.payload.extend(told.max(limit).to_be_bytes());
+        }
+    }
+    (out, limit)
+}
+
+fn with_settings(max: usize, most: usize) -> impl Strategy<Value = Vec<Raw>> {
+    let size = prop_oneof![4 => 16_384..1_u32 << 24, 1 => any::<u32>()];
+    let id = prop_oneof![Just(5_u16), 0..10_u16];
+    let parameters = proptest::collection::vec((id, size), 0..=most);
+    let groups = (frames(max), parameters).prop_map(|(mut frames, parameters)| {
+        frames.push(settings(&parameters));
+        frames
+    });
+    proptest::collection::vec(groups, 0..4).prop_map(|groups| groups.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn f2_f6_everything_passes_but_for_the_frame_size(
+        frames in with_settings(20_000, 6),
+        chunks in chunks(),
+        told in prop_oneof![Just(16_384_u32), Just(262_144)],
+    ) {
+        let mut inbound = Inbound::new(told);
+        let mut seen = pass_through(&mut inbound, &encode(&frames), &chunks);
+        finish(&mut inbound, &mut seen);
+        let (expected, limit) = oracle(&frames, told);
+        prop_assert!(parse(&seen) == expected);
+        prop_assert_eq!(inbound.peer_limit(), limit);
+        prop_assert_eq!(inbound.counts().total(), frames.len() as u64);
+    }
+
+    #[test]
+    fn f2_a_wire_that_breaks_off_is_handed_over_to_its_last_octet(
+        frames in with_settings(20_000, 1),
+        chunks in chunks(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let wire = encode(&frames);
+        let cut = cut.index(wire.len() + 1);
+        let mut inbound = Inbound::new(16_384);
+        // Told the least, and once told, nothing is left to edit.
+        let mut seen = pass_through(&mut inbound, &encode(&[settings(&[(5, 1 << 20)])]), &[64]);
+        let front = seen.len();
+        seen.extend(pass_through(&mut inbound, &wire[..cut], &chunks));
+        finish(&mut inbound, &mut seen);
+        prop_assert!(seen[front..] == wire[..cut]);
+    }
+
+    #[test]
+    fn w4_exactly_the_acknowledgements_of_our_pings_are_taken_out(
+        // Few payloads, so that the stack's PINGs collide with ours.
+        ours in proptest::collection::vec(0..4_u8, 0..10),
+        acks in proptest::collection::vec(0..6_u8, 0..30),
+        chunks in chunks(),
+    ) {
+        let ping = |n: u8, flags| Raw {
+            kind: FrameType::PING,
+            flags,
+            stream: 0,
+            payload: vec![n; 8],
+        };
+        let mut inbound = Inbound::new(16_384);
+        for n in &ours {
+            prop_assert!(inbound.expect_ack([*n; 8]));
+        }
+        let mut frames = Vec::new();
+        for n in &acks {
+            frames.push(ping(*n, Flags::NONE));
+            frames.push(ping(*n, Flags::ACK));
+        }
+        let seen = parse(&pass_through(&mut inbound, &encode(&frames), &chunks));
+
+        let mut left = ours.clone();
+        let mut taken = Vec::new();
+        frames.retain(|frame| {
+            let mine = left.iter().position(|n| *n == frame.payload[0]);
+            match mine {
+                Some(at) if frame.flags == Flags::ACK => {
+                    taken.push(left.remove(at));
+                    false
+                }
+                _ => true,
+            }
+        });
+        prop_assert_eq!(seen, frames);
+        let mut acked: Vec<u8> = std::iter::from_fn(|| inbound.take_acked()).map(|p| p[0]).collect();
+        acked.sort_unstable();
+        taken.sort_unstable();
+        prop_assert_eq!(acked, taken);
+    }
+}
+
+#[test]
+fn pings_of_our_own_are_bounded() {
+    let mut inbound = Inbound::new(16_384);
+    for n in 0..MAX_PINGS {
+        assert!(inbound.may_ping());
+        assert!(inbound.expect_ack((n as u64).to_be_bytes()));
+    }
+    assert!(!inbound.may_ping());
+    assert!(!inbound.expect_ack([0; 8]));
+}
+
+#[test]
+fn f6_a_first_settings_with_no_frame_size_gets_one() {
+    let mut inbound = Inbound::new(262_144);
+    let wire = encode(&[settings(&[]), settings(&[])]);
+    let seen = parse(&pass_through(&mut inbound, &wire, &[1]));
+    assert_eq!(seen, [settings(&[(5, 262_144)]), settings(&[])]);
+    assert_eq!(inbound.peer_limit(), 16_384);
+}
+
+#[test]
+fn f6_a_settings_that_would_grow_over_the_frame_size_is_left_alone() {
+    let full: Vec<(u16, u32)> = vec![(9, 9); 2_730];
+    let mut inbound = Inbound::new(262_144);
+    let wire = encode(&[settings(&full), settings(&[])]);
+    let seen = parse(&pass_through(&mut inbound, &wire, &[999]));
+    assert_eq!(seen, [settings(&full), settings(&[(5, 262_144)])]);
+}

@@ -1,0 +1,325 @@
+//! From the stack to the wire: cuts what the peer would not take whole.
+//!
+//! The stack was told a larger frame size than the peer's
+//! ([`inbound`](super::inbound)), so its frames may be too large for the wire:
+//!
+//! - unpadded DATA is cut into DATA (rule F4);
+//! - padded DATA is cut so that all of the padding ends up in the last piece,
+//!   and what flow control counts stays the same to the octet;
+//! - a header block is cut into HEADERS or `PUSH_PROMISE` and CONTINUATION, and
+//!   loses its padding (rule F3);
+//! - everything else passes as it is (rule F2).
+//!
+//! No payload is copied or even looked at, except for a pad length.
+
+use super::cut::data_piece;
+use super::deframer::{Deframer, Span};
+use super::frame::DEFAULT_MAX_FRAME_SIZE;
+use super::head::{Flags, FrameType, Head};
+
+/// What goes to the wire next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// The head of a frame, as [`Lead`] octets.
+    Head(Lead),
+    /// This many octets of the input, as they are: the last ones consumed.
+    Payload(usize),
+}
+
+/// The octets at the front of a wire frame that are not the stack's: a head,
+/// and the pad length where one has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lead {
+    octets: [u8; Self::MAX],
+    /// Octets at the front that are on the wire already.
+    start: u8,
+    end: u8,
+    /// The head that the octets encode.
+    pub(crate) head: Head,
+}
+
+impl Lead {
+    /// Octets of the longest lead.
+    pub(crate) const MAX: usize = Head::LEN + 1;
+
+    fn new(head: Head) -> Self {
+        Self::verbatim(head, &head.encode())
+    }
+
+    /// The stack's own octets, reserved bit and all.
+    fn verbatim(head: Head, encoded: &[u8; Head::LEN]) -> Self {
+        let mut octets = [0; Self::MAX];
+        octets[..Head::LEN].copy_from_slice(encoded);
+        Self {
+            octets,
+            start: 0,
+            end: Head::LEN as u8,
+            head,
+        }
+    }
+
+    fn with_pad_length(mut self, pad: u8) -> Self {
+        self.octets[Head::LEN] = pad;
+        self.end = Self::MAX as u8;
+        self
+    }
+
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.octets[usize::from(self.start)..usize::from(self.end)]
+    }
+}
+
+/// What becomes of the rest of the stack's current frame.
+#[derive(Clone, Copy, Debug)]
+enum Rest {
+    /// It passes as it is.
+    Verbatim,
+    /// Its pad length comes next, and decides how it is cut.
+    PadLength(Head),
+    /// DATA that is cut. `piece` octets of the current wire frame are left,
+    /// and `left` of the stack's frame, these included.
+    Data {
+        head: Head,
+        pad: Option<u8>,
+        piece: u32,
+        left: u32,
+    },
+    /// A header block that is cut; `left` does not count the padding, which is
+    /// dropped.
+    Block { head: Head, piece: u32, left: u32 },
+}
+
+/// The outbound half of a connection, from the octet after the preface.
+///
+/// Call [`Outbound::next`] with what is left of the input until it says that it
+/// needs more. The state is small and `Copy`, so that a caller can try what a
+/// write would look like, and then commit just what went out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outbound {
+    deframer: Deframer,
+    rest: Rest,
+    /// The largest payload of a wire frame.
+    limit: u32,
+    /// Whether a header block is open: nothing may come between its frames.
+    in_block: bool,
+    /// Octets of the partial head in `deframer` that are on the wire already.
+    head_sent: u8,
+    /// Whether a whole frame of the stack has been seen.
+    started: bool,
+}
+
+impl Outbound {
+    pub(crate) fn new() -> Self {
+        Self {
+            deframer: Deframer::default(),
+            rest: Rest::Verbatim,
+            limit: DEFAULT_MAX_FRAME_SIZE,
+            in_block: false,
+            head_sent: 0,
+            started: false,
+        }
+    }
+
+    /// The peer's `SETTINGS_MAX_FRAME_SIZE`. Holds for every wire frame whose
+    /// head has not been handed out yet.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        debug_assert!(limit >= DEFAULT_MAX_FRAME_SIZE);
+        self.limit = limit;
+    }
+
+    /// Follows octets that went to the wire just as they are, because it was
+    /// not yet known whether they are HTTP/2 at all. Calls `seen` for each
+    /// frame.
+    pub(crate) fn observe(&mut self, mut octets: &[u8], mut seen: impl FnMut(Head)) {
+        while !octets.is_empty() {
+            let (n, span) = self.deframer.next(octets);
+            octets = &octets[n..];
+            if let Some(Span::Head(head, octets)) = span {
+                self.begin(head, &octets);
+                self.rest = Rest::Verbatim;
+                seen(head);
+            }
+        }
+        self.head_sent = self.deframer.partial_head().len() as u8;
+    }
+
+    /// Whether a frame that is not the stack's may go to the wire here: between
+    /// wire frames, outside of header blocks, and after the first frame.
+    pub(crate) fn at_boundary(&self) -> bool {
+        let between = match self.rest {
+            Rest::Data { piece, .. } => piece == 0,
+            _ => self.deframer.payload_left() == 0,
+        };
+        between && !self.in_block && self.head_sent == 0 && self.started
+    }
+
+    /// Consumes the front of `input`, at most `max` octets of payload: how many
+    /// octets it took, and what goes to the wire for them. Where nothing was
+    /// taken and nothing goes out, more input is needed.
+    pub(crate) fn next(&mut self, input: &[u8], max: usize) -> (usize, Option<Wire>) {
+        match self.rest {
+            Rest::Verbatim => self.next_verbatim(input, max),
+            Rest::PadLength(head) => self.next_pad_length(head, input),
+            Rest::Data { piece: 0, .. } | Rest::Block { piece: 0, .. } if input.is_empty() => {
+                (0, None)
+            }
+            Rest::Data {
+                head,
+                pad,
+                piece: 0,
+                left,
+            } => (0, Some(self.data_head(head, pad, left))),
+            Rest::Block {
+                head,
+                piece: 0,
+                left,
+            } if left > 0 => (0, Some(self.block_head(head, left))),
+            Rest::Data { .. } | Rest::Block { .. } => self.next_cut(input, max),
+        }
+    }
+
+    fn next_verbatim(&mut self, input: &[u8], max: usize) -> (usize, Option<Wire>) {
+        let input = match self.deframer.payload_left() {
+            0 => input,
+            _ => &input[..input.len().min(max)],
+        };
+        match self.deframer.next(input) {
+            (n, None) => (n, None),
+            (n, Some(Span::Payload(m))) => (n, Some(Wire::Payload(m))),
+            (n, Some(Span::Head(head, octets))) => (n, self.begin(head, &octets)),
+        }
+    }
+
+    /// A head of the stack's is complete.
+    fn begin(&mut self, head: Head, octets: &[u8; Head::LEN]) -> Option<Wire> {
+        self.started = true;
+        match head.kind {
+            FrameType::HEADERS | FrameType::PUSH_PROMISE | FrameType::CONTINUATION => {
+                self.in_block = !head.flags.contains(Flags::END_HEADERS);
+            }
+            _ => {}
+        }
+        let sent = std::mem::take(&mut self.head_sent);
+        let padded = head.flags.contains(Flags::PADDED);
+        if head.length <= self.limit || sent > 0 {
+            let mut lead = Lead::verbatim(head, octets);
+            lead.start = sent;
+            self.rest = Rest::Verbatim;
+            return Some(Wire::Head(lead));
+        }
+        match head.kind {
+            FrameType::DATA | FrameType::HEADERS | FrameType::PUSH_PROMISE if padded => {
+                self.rest = Rest::PadLength(head);
+                None
+            }
+            FrameType::DATA => Some(self.data_head(head, None, head.length)),
+            FrameType::HEADERS | FrameType::PUSH_PROMISE | FrameType::CONTINUATION => {
+                Some(self.block_head(head, head.length))
+            }
+            _ => {
+                self.rest = Rest::Verbatim;
+                Some(Wire::Head(Lead::verbatim(head, octets)))
+            }
+        }
+    }
+
+    fn next_pad_length(&mut self, head: Head, input: &[u8]) -> (usize, Option<Wire>) {
+        let Some(&pad) = input.first() else {
+            return (0, None);
+        };
+        // One octet, which the deframer has to count as well.
+        let (n, _) = self.deframer.next(&input[..1]);
+        // A head over the limit is longer than any padding, so both of these
+        // are positive.
+        let wire = match head.kind {
+            FrameType::DATA => self.data_head(head, Some(pad), head.length),
+            _ => {
+                let flags = head.flags.without(Flags::PADDED);
+                let left = head.length - 1 - u32::from(pad);
+                self.block_head(Head { flags, ..head }, left)
+            }
+        };
+        (n, Some(wire))
+    }
+
+    /// The head of the next piece of a DATA frame. `left` counts the pad length
+    /// octet as well, if there is one.
+    fn data_head(&mut self, head: Head, pad: Option<u8>, left: u32) -> Wire {
+        let length = data_piece(left as usize, self.limit as usize) as u32;
+        let last = length == left;
+        let wire = Head {
+            length,
+            flags: if last { head.flags } else { Flags::NONE },
+            ..head
+        };
+        let (lead, piece, left) = match pad {
+            Some(pad) if last => (Lead::new(wire).with_pad_length(pad), length - 1, left - 1),
+            _ => (Lead::new(wire), length, left),
+        };
+        self.rest = if last {
+            Rest::Verbatim
+        } else {
+            Rest::Data {
+                head,
+                pad,
+                piece,
+                left,
+            }
+        };
+        debug_assert!(!last || left == self.deframer.payload_left());
+        Wire::Head(lead)
+    }
+
+    /// The head of the next frame of a header block.
+    fn block_head(&mut self, head: Head, left: u32) -> Wire {
+        let length = left.min(self.limit);
+        let last = length == left;
+        let flags = match last {
+            true => head.flags,
+            false => head.flags.without(Flags::END_HEADERS),
+        };
+        let wire = Head {
+            length,
+            flags,
+            ..head
+        };
+        // What follows is CONTINUATION, which knows one flag only.
+        let next = Head {
+            kind: FrameType::CONTINUATION,
+            flags: Flags(head.flags.0 & Flags::END_HEADERS.0),
+            ..head
+        };
+        self.rest = Rest::Block {
+            head: next,
+            piece: length,
+            left,
+        };
+        Wire::Head(Lead::new(wire))
+    }
+
+    /// Payload within the current piece, or padding to drop behind the last.
+    fn next_cut(&mut self, input: &[u8], max: usize) -> (usize, Option<Wire>) {
+        let (Rest::Data { piece, left, .. } | Rest::Block { piece, left, .. }) = &mut self.rest
+        else {
+            return (0, None);
+        };
+        let dropping = *left == 0;
+        let most = if dropping {
+            input.len()
+        } else {
+            input.len().min(*piece as usize).min(max)
+        };
+        let (n, _) = self.deframer.next(&input[..most]);
+        if !dropping {
+            *piece -= n as u32;
+            *left -= n as u32;
+        }
+        if self.deframer.payload_left() == 0 {
+            self.rest = Rest::Verbatim;
+        }
+        (n, (!dropping && n > 0).then_some(Wire::Payload(n)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

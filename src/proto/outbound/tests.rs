@@ -1,0 +1,242 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::proto::cut::MIN_PIECE;
+use crate::proto::head::StreamId;
+use crate::proto::testing::{Raw, chunks, frames, meaning, parse};
+
+/// Runs all of `input` through, in these chunks, and with these bounds on
+/// payload.
+fn cut(outbound: &mut Outbound, input: &[u8], chunks: &[usize], bounds: &[usize]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    let mut at = 0;
+    let mut bounds = bounds.iter().cycle();
+    for size in chunks.iter().cycle() {
+        let mut chunk = &input[at..input.len().min(at + size)];
+        at += chunk.len();
+        loop {
+            let bound = bounds.next().copied().unwrap_or(usize::MAX);
+            let (n, out) = outbound.next(chunk, bound);
+            let consumed = &chunk[..n];
+            chunk = &chunk[n..];
+            match out {
+                Some(Wire::Head(lead)) => wire.extend(lead.octets()),
+                Some(Wire::Payload(m)) => {
+                    assert!(m <= bound);
+                    wire.extend(&consumed[n - m..]);
+                }
+                None if n == 0 => break,
+                None => {}
+            }
+        }
+        assert!(chunk.is_empty(), "input is left over");
+        if at == input.len() {
+            break;
+        }
+    }
+    wire
+}
+
+fn encode(frames: &[Raw]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for frame in frames {
+        frame.encode(&mut octets);
+    }
+    octets
+}
+
+/// Header blocks without the padding that a cut takes away.
+fn without_block_padding(frames: &[Raw], limit: usize) -> Vec<Raw> {
+    let mut frames = frames.to_vec();
+    for frame in &mut frames {
+        let is_block = matches!(frame.kind, FrameType::HEADERS | FrameType::PUSH_PROMISE);
+        if is_block && frame.payload.len() > limit && frame.flags.contains(Flags::PADDED) {
+            let pad = usize::from(frame.payload[0]);
+            frame.payload.truncate(frame.payload.len() - pad);
+            frame.payload.remove(0);
+            frame.flags = frame.flags.without(Flags::PADDED);
+        }
+    }
+    frames
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn f3_f4_f5_any_sequence_means_the_same_within_the_limit(
+        frames in frames(1 << 20),
+        limit in prop_oneof![Just(16_384_u32), 16_384..40_000_u32, Just(1 << 20)],
+        chunks in chunks(),
+        bounds in chunks(),
+    ) {
+        let input = encode(&frames);
+        let mut outbound = Outbound::new();
+        outbound.set_limit(limit);
+        let wire = parse(&cut(&mut outbound, &input, &chunks, &bounds));
+
+        let limit = limit as usize;
+        for frame in &wire {
+            prop_assert!(frame.payload.len() <= limit, "{:?} is over the limit", frame.kind);
+        }
+        let before = meaning(&without_block_padding(&frames, limit));
+        prop_assert!(meaning(&wire) == before);
+
+        // F4: no piece under 256 octets that was not so before. What flow
+        // control counts is the same.
+        let data = |frames: &[Raw]| -> Vec<usize> {
+            let data = frames.iter().filter(|f| f.kind == FrameType::DATA);
+            data.map(|f| f.payload.len()).collect()
+        };
+        let small = |frames: &[Raw]| {
+            data(frames).into_iter().filter(|n| *n < MIN_PIECE).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(small(&wire), small(&frames));
+        prop_assert_eq!(data(&wire).iter().sum::<usize>(), data(&frames).iter().sum::<usize>());
+        prop_assert!(!outbound.in_block);
+    }
+
+    #[test]
+    fn f5_a_limit_that_changes_holds_for_every_later_head(
+        frames in frames(1 << 18),
+        limits in proptest::collection::vec(16_384..60_000_u32, 1..20),
+        chunks in chunks(),
+    ) {
+        let input = encode(&frames);
+        let mut outbound = Outbound::new();
+        let mut wire = Vec::new();
+        let mut limits_at_head = Vec::new();
+        let mut at = 0;
+        for (size, limit) in chunks.iter().cycle().zip(limits.iter().cycle()) {
+            outbound.set_limit(*limit);
+            let mut chunk = &input[at..input.len().min(at + size)];
+            at += chunk.len();
+            loop {
+                let (n, out) = outbound.next(chunk, usize::MAX);
+                let consumed = &chunk[..n];
+                chunk = &chunk[n..];
+                match out {
+                    Some(Wire::Head(lead)) => {
+                        limits_at_head.push(*limit as usize);
+                        wire.extend(lead.octets());
+                    }
+                    Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
+                    None if n == 0 => break,
+                    None => {}
+                }
+            }
+            if at == input.len() {
+                break;
+            }
+        }
+        let wire = parse(&wire);
+        prop_assert_eq!(wire.len(), limits_at_head.len());
+        for (frame, limit) in wire.iter().zip(limits_at_head) {
+            prop_assert!(frame.payload.len() <= limit);
+        }
+        let (before, after) = (meaning(&frames), meaning(&wire));
+        // Whether padding of a block was dropped depends on the limit of the
+        // moment, so the blocks are compared, and everything else.
+        prop_assert!(after.blocks == before.blocks);
+        prop_assert!(after.others == before.others);
+        prop_assert!(after.streams == before.streams);
+    }
+
+    #[test]
+    fn f2_what_is_no_http2_at_all_passes_as_long_as_it_need_not_be_cut(
+        octets in proptest::collection::vec(any::<u8>(), 0..2_000),
+        chunks in chunks(),
+    ) {
+        // The limit is larger than any frame, so nothing is to be done.
+        let mut outbound = Outbound::new();
+        outbound.set_limit(Head::MAX_LENGTH);
+        let wire = cut(&mut outbound, &octets, &chunks, &[usize::MAX]);
+        let held = outbound.deframer.partial_head();
+        prop_assert!([&wire[..], held].concat() == octets);
+    }
+
+    #[test]
+    fn f1_octets_that_were_observed_are_not_sent_again(
+        frames in frames(16_000),
+        chunks in chunks(),
+        split in any::<prop::sample::Index>(),
+    ) {
+        let input = encode(&frames);
+        let split = split.index(input.len() + 1);
+        let mut outbound = Outbound::new();
+        outbound.set_limit(Head::MAX_LENGTH);
+        let mut seen = 0;
+        for chunk in input[..split].chunks(chunks[0]) {
+            outbound.observe(chunk, |_| seen += 1);
+        }
+        let mut wire = input[..split].to_vec();
+        wire.extend(cut(&mut outbound, &input[split..], &chunks, &[usize::MAX]));
+        prop_assert!(wire == input);
+        prop_assert!(seen <= frames.len());
+    }
+
+    #[test]
+    fn boundaries_are_between_frames_and_outside_of_header_blocks(
+        frames in frames(1 << 17),
+        chunks in chunks(),
+    ) {
+        // A marker goes in wherever it may: the rest must still mean the same.
+        let input = encode(&frames);
+        let marker = Raw {
+            kind: FrameType(0xbe),
+            flags: Flags::NONE,
+            stream: 0x5555,
+            payload: b"between".to_vec(),
+        };
+        let mut outbound = Outbound::new();
+        let mut wire = Vec::new();
+        let mut markers = 0;
+        for chunk in input.chunks(chunks[0].max(input.len() / 300 + 1)) {
+            let mut chunk = chunk;
+            loop {
+                if outbound.at_boundary() {
+                    marker.encode(&mut wire);
+                    markers += 1;
+                }
+                let (n, out) = outbound.next(chunk, 5_000);
+                let consumed = &chunk[..n];
+                chunk = &chunk[n..];
+                match out {
+                    Some(Wire::Head(lead)) => wire.extend(lead.octets()),
+                    Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
+                    None if n == 0 => break,
+                    None => {}
+                }
+            }
+        }
+        let mut wire = parse(&wire);
+        meaning(&wire);
+        if !frames.is_empty() {
+            prop_assert!(markers > 0);
+            prop_assert!(wire[0] != marker, "the first frame is the stack's");
+        }
+        wire.retain(|frame| *frame != marker);
+        let limit = DEFAULT_MAX_FRAME_SIZE as usize;
+        prop_assert!(meaning(&wire) == meaning(&without_block_padding(&frames, limit)));
+    }
+}
+
+#[test]
+fn f4_padding_ends_up_in_the_last_piece() {
+    let mut payload = vec![7];
+    payload.extend([1; 40_000]);
+    payload.extend([0; 7]);
+    let frame = Raw {
+        kind: FrameType::DATA,
+        flags: Flags::PADDED.with(Flags::END_STREAM),
+        stream: 9,
+        payload,
+    };
+    let wire = parse(&cut(&mut Outbound::new(), &encode(&[frame]), &[3], &[5]));
+    let sizes: Vec<_> = wire.iter().map(|f| f.payload.len()).collect();
+    assert_eq!(sizes, [16_384, 16_384, 7_240]);
+    assert_eq!(wire[1].flags, Flags::NONE);
+    assert_eq!(wire[2].flags, Flags::PADDED.with(Flags::END_STREAM));
+    assert_eq!(wire[2].payload[0], 7);
+    assert_eq!(StreamId::from_wire(wire[2].stream).get(), 9);
+}

@@ -1,0 +1,104 @@
+//! The one edit of an inbound SETTINGS frame: a larger frame size for the
+//! stack above.
+
+use super::frame::DEFAULT_MAX_FRAME_SIZE;
+use super::head::Head;
+
+/// Octets of a parameter: identifier and value (RFC 9113, section 6.5.1).
+const PARAMETER: usize = 6;
+
+/// `SETTINGS_MAX_FRAME_SIZE` (RFC 9113, section 6.5.2).
+const MAX_FRAME_SIZE: u16 = 0x5;
+
+/// The values that RFC 9113, section 6.5.2, allows.
+const VALID: std::ops::RangeInclusive<u32> = DEFAULT_MAX_FRAME_SIZE..=Head::MAX_LENGTH;
+
+/// The parameters in a payload of SETTINGS, with where each value stands.
+fn parameters(payload: &[u8]) -> impl Iterator<Item = (u16, u32, usize)> + '_ {
+    payload.chunks_exact(PARAMETER).enumerate().map(|(i, p)| {
+        let id = u16::from_be_bytes([p[0], p[1]]);
+        let value = u32::from_be_bytes([p[2], p[3], p[4], p[5]]);
+        (id, value, i * PARAMETER + 2)
+    })
+}
+
+/// The frame size that a payload of SETTINGS asks for: the last one, as later
+/// values replace earlier ones. `None` if it names none; an error if it names
+/// one that is not allowed, for which the stack above will end the connection.
+pub(crate) fn max_frame_size(payload: &[u8]) -> Result<Option<u32>, ()> {
+    let mut last = None;
+    for (id, value, _) in parameters(payload) {
+        if id == MAX_FRAME_SIZE {
+            if !VALID.contains(&value) {
+                return Err(());
+            }
+            last = Some(value);
+        }
+    }
+    Ok(last)
+}
+
+/// Raises every frame size in a payload of SETTINGS to at least `told`.
+/// Returns whether there was one.
+pub(crate) fn raise_max_frame_size(payload: &mut [u8], told: u32) -> bool {
+    let mut found = false;
+    for at in (0..payload.len() / PARAMETER).map(|i| i * PARAMETER) {
+        let Some([a, b, value @ ..]) = payload[at..].first_chunk_mut::<PARAMETER>() else {
+            break;
+        };
+        if u16::from_be_bytes([*a, *b]) == MAX_FRAME_SIZE {
+            let raised = u32::from_be_bytes(*value).max(told);
+            *value = raised.to_be_bytes();
+            found = true;
+        }
+    }
+    found
+}
+
+/// The parameter to append to a payload of SETTINGS that names no frame size.
+pub(crate) fn max_frame_size_parameter(told: u32) -> [u8; PARAMETER] {
+    let [a, b] = MAX_FRAME_SIZE.to_be_bytes();
+    let [c, d, e, f] = told.to_be_bytes();
+    [a, b, c, d, e, f]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(parameters: &[(u16, u32)]) -> Vec<u8> {
+        parameters
+            .iter()
+            .flat_map(|(id, value)| id.to_be_bytes().into_iter().chain(value.to_be_bytes()))
+            .collect()
+    }
+
+    #[test]
+    fn f6_the_last_of_duplicates_wins_and_all_are_edited() {
+        let mut octets = payload(&[(5, 20_000), (4, 1), (5, 1 << 23), (5, 30_000)]);
+        assert_eq!(max_frame_size(&octets), Ok(Some(30_000)));
+        assert!(raise_max_frame_size(&mut octets, 262_144));
+        let expected = payload(&[(5, 262_144), (4, 1), (5, 1 << 23), (5, 262_144)]);
+        assert_eq!(octets, expected);
+    }
+
+    #[test]
+    fn what_names_no_frame_size_is_left_alone() {
+        let mut octets = payload(&[(1, 0), (4, 5), (3, 5)]);
+        let before = octets.clone();
+        assert_eq!(max_frame_size(&octets), Ok(None));
+        assert!(!raise_max_frame_size(&mut octets, 262_144));
+        assert_eq!(octets, before);
+        assert_eq!(payload(&[(5, 9)]), max_frame_size_parameter(9));
+    }
+
+    #[test]
+    fn frame_sizes_out_of_range_are_left_to_the_stack() {
+        for value in [0, 16_383, 1 << 24, u32::MAX] {
+            assert_eq!(
+                max_frame_size(&payload(&[(5, 16_384), (5, value)])),
+                Err(())
+            );
+        }
+    }
+}

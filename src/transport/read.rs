@@ -1,0 +1,276 @@
+//! The inbound side of a transport: reads ahead and hands over.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::config::Config;
+use crate::pool::{BufferPool, PooledBuf};
+use crate::proto::inbound::{Inbound, Run};
+use crate::proto::preface::{Preface, Verdict};
+
+/// What was read, for the statistics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Received {
+    pub(super) octets: u64,
+    pub(super) calls: u64,
+}
+
+/// How the octets of a read are to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As the start of a client's octets, which may become HTTP/2.
+    Preface,
+    /// As frames.
+    Frames,
+    /// Not at all.
+    Through,
+}
+
+#[derive(Debug)]
+pub(super) struct ReadSide {
+    inbound: Inbound,
+    preface: Preface,
+    reading: Reading,
+    pool: BufferPool,
+    /// What was read and not yet handed over. None while nothing is, so that an
+    /// idle connection holds no buffer.
+    buf: Option<PooledBuf>,
+    /// What of `buf`, and in between, the stack shall see.
+    runs: VecDeque<Run>,
+    /// Octets of the front run that were handed over.
+    served: usize,
+    /// Octets to read at a time, between the bounds.
+    size: usize,
+    min: usize,
+    max: usize,
+    /// Whether reads go straight to the stack's buffer, because reading ahead
+    /// is done below.
+    direct: bool,
+    eof: bool,
+    received: Received,
+}
+
+impl ReadSide {
+    pub(super) fn new(config: &Config, reading: Reading) -> Self {
+        Self {
+            inbound: Inbound::new(config.stack_frame_size),
+            preface: Preface::default(),
+            reading,
+            pool: config.pool.clone(),
+            buf: None,
+            runs: VecDeque::new(),
+            served: 0,
+            size: config.read_min,
+            min: config.read_min,
+            max: config.read_max,
+            direct: config.tls_records,
+            eof: false,
+            received: Received::default(),
+        }
+    }
+
+    pub(super) fn inbound(&self) -> &Inbound {
+        &self.inbound
+    }
+
+    pub(super) fn inbound_mut(&mut self) -> &mut Inbound {
+        &mut self.inbound
+    }
+
+    pub(super) fn received(&self) -> &Received {
+        &self.received
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    /// The other side has decided what the octets are.
+    pub(super) fn set_reading(&mut self, reading: Reading) {
+        self.reading = reading;
+    }
+
+    /// Whether the wire has ended.
+    pub(super) fn is_eof(&self) -> bool {
+        self.eof
+    }
+
+    /// Hands octets to the stack, or reads some. `Pending` is the IO's own:
+    /// it has registered the waker.
+    pub(super) fn poll_read<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if out.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if self.serve(out) || self.eof {
+                return Poll::Ready(Ok(()));
+            }
+            let straight = match self.reading {
+                Reading::Through => true,
+                Reading::Frames => self.direct,
+                Reading::Preface => false,
+            };
+            if straight {
+                let before = out.filled().len();
+                ready!(self.poll_read_straight(io, cx, out))?;
+                if out.filled().len() > before {
+                    return Poll::Ready(Ok(()));
+                }
+            } else {
+                match self.poll_read_ahead(io, cx) {
+                    Poll::Ready(result) => result?,
+                    Poll::Pending => {
+                        self.rest();
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads into a buffer of our own, as much as there is.
+    fn poll_read_ahead<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut buf = match self.buf.take() {
+            Some(buf) if buf.capacity() >= self.size => buf,
+            _ => self.pool.acquire(self.size),
+        };
+        buf.clear();
+        let mut read = ReadBuf::new(buf.spare_mut());
+        ready!(Pin::new(io).poll_read(cx, &mut read))?;
+        let n = read.filled().len();
+        buf.advance(n);
+        self.count_read(n);
+        if n == buf.capacity() {
+            self.size = (self.size * 4).min(self.max);
+        }
+        if n > 0 {
+            let mut runs = std::mem::take(&mut self.runs);
+            self.interpret(&buf, &mut runs);
+            self.runs = runs;
+            self.buf = Some(buf);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into the stack's own buffer. Leaves nothing in it where what was
+    /// read has to be edited; it is in `runs` then.
+    fn poll_read_straight<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = out.filled().len();
+        ready!(Pin::new(io).poll_read(cx, out))?;
+        let n = out.filled().len() - before;
+        self.count_read(n);
+        if n == 0 || self.reading == Reading::Through {
+            return Poll::Ready(Ok(()));
+        }
+        let mut runs = std::mem::take(&mut self.runs);
+        self.interpret(&out.filled()[before..], &mut runs);
+        let as_it_is = matches!(runs.front(), Some(Run::Pass(all)) if all.len() == n);
+        if as_it_is {
+            runs.clear();
+        } else {
+            let mut buf = self.pool.acquire(n);
+            buf.append(&out.filled()[before..]);
+            self.buf = Some(buf);
+            out.set_filled(before);
+        }
+        self.runs = runs;
+        Poll::Ready(Ok(()))
+    }
+
+    fn count_read(&mut self, n: usize) {
+        if n == 0 {
+            self.eof = true;
+            self.inbound.finish(&mut self.runs);
+            self.rest();
+        } else {
+            self.received.calls += 1;
+            self.received.octets += n as u64;
+        }
+    }
+
+    /// Appends to `runs` what the stack shall see of `octets`.
+    fn interpret(&mut self, octets: &[u8], runs: &mut VecDeque<Run>) {
+        debug_assert!(runs.is_empty());
+        let frames_at = match self.reading {
+            Reading::Frames => 0,
+            Reading::Through => octets.len(),
+            Reading::Preface => self.watch_preface(octets),
+        };
+        if frames_at > 0 {
+            runs.push_back(Run::Pass(0..frames_at));
+        }
+        self.inbound.process(octets, frames_at, runs);
+    }
+
+    /// Watches for the preface. Returns how many octets are not frames.
+    fn watch_preface(&mut self, octets: &[u8]) -> usize {
+        let (n, verdict) = self.preface.peek(octets);
+        match verdict {
+            Verdict::Open => {
+                self.preface.consume(n);
+                n
+            }
+            Verdict::Http2 => {
+                self.reading = Reading::Frames;
+                n
+            }
+            Verdict::Other => {
+                self.reading = Reading::Through;
+                octets.len()
+            }
+        }
+    }
+
+    /// Copies what is there to `out`. Returns whether that was anything.
+    fn serve(&mut self, out: &mut ReadBuf<'_>) -> bool {
+        let before = out.filled().len();
+        while let Some(run) = self.runs.front() {
+            let octets = match (run, &self.buf) {
+                (Run::Pass(range), Some(buf)) => &buf[range.clone()],
+                (Run::Pass(_), None) => &[],
+                (Run::Octets(octets), _) => &octets[..],
+            };
+            let rest = &octets[self.served..];
+            let n = rest.len().min(out.remaining());
+            out.put_slice(&rest[..n]);
+            if n < rest.len() {
+                self.served += n;
+                break;
+            }
+            self.served = 0;
+            self.runs.pop_front();
+        }
+        out.filled().len() > before
+    }
+
+    /// There is nothing to read: gives the memory back, and starts smaller the
+    /// next time if the last burst needed less.
+    fn rest(&mut self) {
+        if let Some(buf) = self.buf.take() {
+            if buf.len() < self.size / 4 {
+                self.size = (self.size / 4).max(self.min);
+            }
+            if !self.runs.is_empty() {
+                self.buf = Some(buf);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Octets that wait for the next write.
+
+use std::collections::VecDeque;
+
+use crate::pool::{BufferPool, PooledBuf};
+
+/// The first buffer of a batch: enough for many small frames.
+const FIRST: usize = 4 * 1024;
+
+/// Copied octets in pooled buffers, in order. Holds no buffer while empty.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pool: BufferPool,
+    /// None of them is empty.
+    bufs: VecDeque<PooledBuf>,
+    /// Octets of the front buffer that are written already.
+    written: usize,
+    /// Octets in all buffers that are not written.
+    len: usize,
+}
+
+impl Staged {
+    pub(super) fn new(pool: BufferPool) -> Self {
+        Self {
+            pool,
+            bufs: VecDeque::new(),
+            written: 0,
+            len: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn append(&mut self, mut octets: &[u8]) {
+        self.len += octets.len();
+        if let Some(last) = self.bufs.back_mut() {
+            let n = last.append(octets);
+            octets = &octets[n..];
+        }
+        while !octets.is_empty() {
+            // Each buffer of a batch is larger than the one before it, so that
+            // a batch of any size is a handful of buffers.
+            let size = match self.bufs.back() {
+                Some(last) => last.capacity() * 4,
+                None => FIRST,
+            };
+            let mut buf = self.pool.acquire(size.max(octets.len()));
+            let n = buf.append(octets);
+            octets = &octets[n..];
+            self.bufs.push_back(buf);
+        }
+    }
+
+    /// The octets, oldest first, in at most as many slices as `out` takes.
+    /// Returns how many slices it filled, and how many octets are in them.
+    pub(super) fn slices<'a>(&'a self, out: &mut [&'a [u8]]) -> (usize, usize) {
+        let mut octets = 0;
+        let mut count = 0;
+        let mut skip = self.written;
+        for (slot, buf) in out.iter_mut().zip(&self.bufs) {
+            let unwritten = &buf[skip..];
+            *slot = unwritten;
+            octets += unwritten.len();
+            count += 1;
+            skip = 0;
+        }
+        (count, octets)
+    }
+
+    /// Up to `n` octets are written. Returns how many of them were ours.
+    pub(super) fn advance(&mut self, n: usize) -> usize {
+        let ours = n.min(self.len);
+        self.len -= ours;
+        self.written += ours;
+        while let Some(front) = self.bufs.front() {
+            if self.written < front.len() {
+                break;
+            }
+            self.written -= front.len();
+            self.bufs.pop_front();
+        }
+        if self.bufs.is_empty() {
+            // An idle connection gives its memory back.
+            self.bufs = VecDeque::new();
+        }
+        ours
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PoolConfig;
+
+    #[test]
+    fn octets_come_out_in_order_whatever_is_taken_at_a_time() {
+        let pool = BufferPool::new(PoolConfig::default());
+        for step in [1, 7, 4096, 100_000] {
+            let mut staged = Staged::new(pool.clone());
+            let mut expected = Vec::new();
+            for i in 0..300_usize {
+                let chunk = vec![i as u8; i * 3 % 1000 + 1];
+                staged.append(&chunk);
+                expected.extend(chunk);
+            }
+            assert_eq!(staged.len(), expected.len());
+            let mut taken: Vec<u8> = Vec::new();
+            while !staged.is_empty() {
+                let mut slices: [&[u8]; 4] = [&[]; 4];
+                let (count, octets) = staged.slices(&mut slices);
+                let flat = slices[..count].concat();
+                assert_eq!(flat.len(), octets);
+                let n = step.min(octets);
+                taken.extend(&flat[..n]);
+                assert_eq!(staged.advance(n), n);
+            }
+            assert_eq!(taken, expected);
+            assert_eq!(pool.stats().outstanding, 0);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The transport over tokio-rustls.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+use super::Transport;
+use crate::config::Config;
+use crate::connect::ReadAhead;
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<server::TlsStream<ReadAhead<IO>>> {
+    /// Accepts a TLS connection on `io`, with read-ahead below TLS and whole
+    /// records above it.
+    ///
+    /// There is no timeout: wrap the future in one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the IO and of the handshake.
+    pub async fn accept_tls(acceptor: &TlsAcceptor, io: IO, config: Config) -> io::Result<Self> {
+        let io = ReadAhead::new(io, &config);
+        let mut tls = acceptor.accept(io).await?;
+        tls.get_mut()
+            .1
+            .set_buffer_limit(Some(buffer_limit(&config)));
+        Ok(Self::server(tls, over_tls(config)))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<client::TlsStream<ReadAhead<IO>>> {
+    /// Makes a TLS connection to `name` on `io`, with read-ahead below TLS and
+    /// whole records above it.
+    ///
+    /// There is no timeout: wrap the future in one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the IO and of the handshake.
+    pub async fn connect_tls(
+        connector: &TlsConnector,
+        name: ServerName<'static>,
+        io: IO,
+        config: Config,
+    ) -> io::Result<Self> {
+        let io = ReadAhead::new(io, &config);
+        let mut tls = connector.connect(name, io).await?;
+        tls.get_mut()
+            .1
+            .set_buffer_limit(Some(buffer_limit(&config)));
+        Ok(Self::client(tls, over_tls(config)))
+    }
+}
+
+/// rustls takes this much before it has written any of it, so that a batch is
+/// encrypted in one go. Its own limit cuts a batch at 64 KiB.
+fn buffer_limit(config: &Config) -> usize {
+    config.batch_max
+}
+
+fn over_tls(mut config: Config) -> Config {
+    config.tls_records = true;
+    config
+}

@@ -1,0 +1,456 @@
+//! The outbound side of a transport: gathers frames, cuts them and writes them.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+use super::staged::Staged;
+use crate::config::Config;
+use crate::proto::counts::FrameCounts;
+use crate::proto::deferral::{BatchSize, Deferral, TLS_RECORD};
+use crate::proto::head::{Flags, FrameType, Head};
+use crate::proto::outbound::{Lead, Outbound, Wire};
+
+/// Slices of one vectored write. Two for each wire frame, so with 16 KiB frames
+/// the largest batch fits.
+const SLICES: usize = 64;
+
+/// Leads of one vectored write.
+const LEADS: usize = SLICES / 2;
+
+/// What was written, for the statistics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    pub(super) frames: FrameCounts,
+    pub(super) octets: u64,
+    pub(super) calls: u64,
+    pub(super) deferred_flushes: u64,
+    pub(super) largest_batch: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct WriteSide {
+    outbound: Outbound,
+    staged: Staged,
+    batch: BatchSize,
+    deferral: Deferral,
+    /// Whether the IO below is TLS, which is best given whole records.
+    records: bool,
+    /// Whether flushes may be answered before the octets are written.
+    defer: bool,
+    /// Octets were staged since the last flush.
+    fresh: bool,
+    /// Staged octets include a frame that no flush may be deferred for.
+    urgent: bool,
+    /// Flushes that were deferred since the last batch was written.
+    flushes: u32,
+    /// The task has woken itself since then, so that the batch goes out.
+    woken: bool,
+    /// The IO below was written to since it was last flushed.
+    dirty: bool,
+    written: Written,
+}
+
+impl WriteSide {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            outbound: Outbound::new(),
+            staged: Staged::new(config.pool.clone()),
+            batch: BatchSize::new(config.batch_min, config.batch_max),
+            deferral: Deferral::new(),
+            records: config.tls_records,
+            defer: config.defer_flush,
+            fresh: false,
+            urgent: false,
+            flushes: 0,
+            woken: false,
+            dirty: false,
+            written: Written::default(),
+        }
+    }
+
+    pub(super) fn written(&self) -> &Written {
+        &self.written
+    }
+
+    pub(super) fn heard_from_peer(&mut self) {
+        self.deferral.heard_from_peer();
+    }
+
+    pub(super) fn set_limit(&mut self, limit: u32) {
+        self.outbound.set_limit(limit);
+    }
+
+    /// Whether a frame of our own may be staged now.
+    pub(super) fn at_boundary(&self) -> bool {
+        self.outbound.at_boundary()
+    }
+
+    /// Whether octets wait that the stack believes to be flushed, or that it
+    /// does not know of.
+    pub(super) fn is_flush_due(&self) -> bool {
+        self.flushes > 0
+    }
+
+    pub(super) fn has_staged(&self) -> bool {
+        !self.staged.is_empty()
+    }
+
+    /// Stages a frame of our own. It goes out as if it had been flushed.
+    pub(super) fn stage_frame(&mut self, head: Head, payload: &[u8]) {
+        debug_assert!(self.at_boundary());
+        self.staged.append(&head.encode());
+        self.staged.append(payload);
+        self.written.frames.add(head.kind);
+        self.flushes += 1;
+    }
+
+    /// Writes octets just as they are, in one call.
+    pub(super) fn poll_write_through<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let n = ready!(Pin::new(io).poll_write_vectored(cx, bufs))?;
+        self.count_write(n);
+        Poll::Ready(Ok(n))
+    }
+
+    /// Follows octets that [`WriteSide::poll_write_through`] wrote.
+    pub(super) fn observe(&mut self, bufs: &[IoSlice<'_>], mut n: usize) {
+        for buf in bufs {
+            let part = &buf[..buf.len().min(n)];
+            n -= part.len();
+            let frames = &mut self.written.frames;
+            self.outbound.observe(part, |head| frames.add(head.kind));
+        }
+    }
+
+    /// Takes octets of the stack: stages them, or writes them where they are if
+    /// they fill a batch. Ready with octets taken, at least one.
+    pub(super) fn poll_write<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if total == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        if self.staged.len() + total < self.batch.octets() {
+            self.stage(bufs, total);
+            return Poll::Ready(Ok(total));
+        }
+        if !io.is_write_vectored() {
+            return self.poll_write_copied(io, cx, bufs, total);
+        }
+        loop {
+            // No octet may be taken while wire octets go out: the tail of a
+            // head, or staged octets. Try until one is, or the socket is full.
+            let taken = ready!(self.poll_write_direct(io, cx, bufs, total))?;
+            if taken > 0 {
+                return Poll::Ready(Ok(taken));
+            }
+        }
+    }
+
+    /// For an IO that takes one slice at a time, copies are cheaper than calls.
+    fn poll_write_copied<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        total: usize,
+    ) -> Poll<io::Result<usize>> {
+        if self.staged.len() >= self.batch.octets() {
+            ready!(self.poll_drain(io, cx))?;
+            self.batch.filled();
+        }
+        let room = self.batch.max().saturating_sub(self.staged.len());
+        let taken = total.min(room.max(1));
+        self.stage(bufs, taken);
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Copies the first `total` octets of `bufs`, cut for the wire.
+    fn stage(&mut self, bufs: &[IoSlice<'_>], total: usize) {
+        let mut left = total;
+        for buf in bufs {
+            let mut input = &buf[..buf.len().min(left)];
+            left -= input.len();
+            loop {
+                let (n, wire) = self.outbound.next(input, usize::MAX);
+                let (consumed, rest) = input.split_at(n);
+                input = rest;
+                match wire {
+                    Some(Wire::Head(lead)) => {
+                        self.note_head(&lead);
+                        self.staged.append(lead.octets());
+                    }
+                    Some(Wire::Payload(n)) => self.staged.append(&consumed[consumed.len() - n..]),
+                    None if n == 0 => break,
+                    None => {}
+                }
+            }
+        }
+        self.fresh = true;
+    }
+
+    /// One vectored write of what is staged and of `bufs`, where they are.
+    /// Returns how many octets of `bufs` were taken, which may be none.
+    fn poll_write_direct<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        total: usize,
+    ) -> Poll<io::Result<usize>> {
+        // What the wire would look like, on a copy of the state.
+        let mut leads: [Option<Lead>; LEADS] = [None; LEADS];
+        let lead_count = plan_leads(self.outbound, bufs, &mut leads);
+
+        let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
+        let (mut count, mut offered) = self.staged.slices(&mut slices[..4]);
+        if offered == self.staged.len() {
+            let (planned, octets) = plan_slices(
+                self.outbound,
+                bufs,
+                &leads[..lead_count],
+                &mut slices[count..],
+            );
+            if octets == 0 {
+                // Nothing of this goes to the wire by itself.
+                self.stage(bufs, total);
+                return Poll::Ready(Ok(total));
+            }
+            count += planned;
+            offered += octets;
+        }
+        if self.records && offered > TLS_RECORD {
+            (count, offered) = whole_records(&mut slices[..count], offered);
+        }
+        let slices = slices.map(IoSlice::new);
+
+        let n = ready!(Pin::new(io).poll_write_vectored(cx, &slices[..count]))?;
+        if n == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.count_write(n);
+        if n == offered {
+            self.batch.filled();
+        }
+        let staged = self.staged.advance(n);
+        let taken = self.commit(bufs, n - staged);
+        if self.staged.is_empty() {
+            self.batch_done();
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    /// `n` octets of the wire form of `bufs` are written: moves the state to
+    /// just there. Returns how many octets of `bufs` that is.
+    fn commit(&mut self, bufs: &[IoSlice<'_>], mut n: usize) -> usize {
+        let mut taken = 0;
+        for buf in bufs {
+            let mut input: &[u8] = buf;
+            while n > 0 {
+                let (consumed, wire) = self.outbound.next(input, n);
+                input = &input[consumed..];
+                taken += consumed;
+                match wire {
+                    Some(Wire::Head(lead)) => {
+                        self.note_head(&lead);
+                        let octets = lead.octets();
+                        let written = n.min(octets.len());
+                        n -= written;
+                        if written < octets.len() {
+                            self.staged.append(&octets[written..]);
+                        }
+                    }
+                    Some(Wire::Payload(m)) => n -= m,
+                    None if consumed == 0 => break,
+                    None => {}
+                }
+            }
+        }
+        debug_assert_eq!(n, 0, "more was written than was offered");
+        taken
+    }
+
+    /// Flushes, now or a little later.
+    pub(super) fn poll_flush<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let fresh = std::mem::take(&mut self.fresh);
+        if !self.staged.is_empty()
+            && fresh
+            && self.defer
+            && !self.urgent
+            && self.staged.len() < self.batch.octets()
+            && self.deferral.worthwhile()
+        {
+            self.flushes += 1;
+            self.written.deferred_flushes += 1;
+            if !self.woken {
+                self.woken = true;
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_drain_and_flush(io, cx)
+    }
+
+    /// Writes all that is staged, and flushes the IO below.
+    pub(super) fn poll_drain_and_flush<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let staged = self.staged.len();
+        ready!(self.poll_drain(io, cx))?;
+        if staged > 0 {
+            self.batch.drained(staged);
+        }
+        if self.dirty {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.dirty = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_drain<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.staged.is_empty() {
+            let mut slices: [&[u8]; 8] = [&[]; 8];
+            let (count, _) = self.staged.slices(&mut slices);
+            let io = Pin::new(&mut *io);
+            let n = ready!(match &slices[..count] {
+                [only] => io.poll_write(cx, only),
+                _ => io.poll_write_vectored(cx, &slices.map(IoSlice::new)[..count]),
+            })?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.count_write(n);
+            self.staged.advance(n);
+        }
+        self.batch_done();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Nothing is staged any more.
+    fn batch_done(&mut self) {
+        self.deferral.batch_done(std::mem::take(&mut self.flushes));
+        self.fresh = false;
+        self.urgent = false;
+        self.woken = false;
+    }
+
+    fn note_head(&mut self, lead: &Lead) {
+        let head = lead.head;
+        self.written.frames.add(head.kind);
+        self.urgent |= match head.kind {
+            FrameType::SETTINGS | FrameType::GOAWAY => true,
+            FrameType::PING => head.flags.contains(Flags::ACK),
+            _ => false,
+        };
+    }
+
+    fn count_write(&mut self, n: usize) {
+        self.dirty = true;
+        self.written.calls += 1;
+        self.written.octets += n as u64;
+        self.written.largest_batch = self.written.largest_batch.max(n as u64);
+    }
+}
+
+/// The leads that `bufs` get on the wire. They have to exist before slices can
+/// borrow them.
+fn plan_leads(
+    mut outbound: Outbound,
+    bufs: &[IoSlice<'_>],
+    leads: &mut [Option<Lead>; LEADS],
+) -> usize {
+    let mut count = 0;
+    for buf in bufs {
+        let mut input: &[u8] = buf;
+        loop {
+            if count == LEADS {
+                return count;
+            }
+            let (n, wire) = outbound.next(input, usize::MAX);
+            input = &input[n..];
+            match wire {
+                Some(Wire::Head(lead)) => {
+                    leads[count] = Some(lead);
+                    count += 1;
+                }
+                Some(Wire::Payload(_)) => {}
+                None if n == 0 => break,
+                None => {}
+            }
+        }
+    }
+    count
+}
+
+/// The wire form of `bufs`, as far as the leads and the slices go. Returns the
+/// number of slices, and of octets in them.
+fn plan_slices<'a>(
+    mut outbound: Outbound,
+    bufs: &'a [IoSlice<'_>],
+    leads: &'a [Option<Lead>],
+    slices: &mut [&'a [u8]],
+) -> (usize, usize) {
+    let mut leads = leads.iter().flatten();
+    let mut count = 0;
+    let mut octets = 0;
+    for buf in bufs {
+        let mut input: &'a [u8] = buf;
+        loop {
+            if count == slices.len() {
+                return (count, octets);
+            }
+            let (n, wire) = outbound.next(input, usize::MAX);
+            let (consumed, rest) = input.split_at(n);
+            input = rest;
+            let slice = match wire {
+                Some(Wire::Head(_)) => match leads.next() {
+                    Some(lead) => lead.octets(),
+                    None => return (count, octets),
+                },
+                Some(Wire::Payload(n)) => &consumed[consumed.len() - n..],
+                None if n == 0 => break,
+                None => continue,
+            };
+            slices[count] = slice;
+            octets += slice.len();
+            count += 1;
+        }
+    }
+    (count, octets)
+}
+
+/// Shortens slices of `offered` octets to whole TLS records. Returns the number
+/// of slices, and of octets in them.
+fn whole_records(slices: &mut [&[u8]], offered: usize) -> (usize, usize) {
+    let whole = offered - offered % TLS_RECORD;
+    let mut left = whole;
+    for (i, slice) in slices.iter_mut().enumerate() {
+        if slice.len() >= left {
+            *slice = &slice[..left];
+            return (i + 1, whole);
+        }
+        left -= slice.len();
+    }
+    (slices.len(), whole)
+}
