@@ -390,3 +390,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + fmt::Debug> fmt::Debug for Transport<I
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
