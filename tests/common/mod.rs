@@ -121,7 +121,7 @@ impl Body for Pattern {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.octets.is_empty() && !self.trailer
+        self.octets.is_empty() && !self.trailer && self.fail_at.is_none()
     }
 }
 

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod sockets;
+mod stingy;
 
 use common::{BoxError, Sender, abandon, broken_off, client, download, give_up, upload};
 use framewright::{BufferPool, Config, ConnectionHandle, Frame, FrameType, HandleError, StreamId};
@@ -116,6 +117,42 @@ fn ten_megabytes_each_way_at_once() {
             result.expect("no panic").expect("no error");
         }
     });
+}
+
+#[test]
+fn a_socket_that_takes_one_octet_at_a_time_and_one_that_is_pending_at_random() {
+    use framewright::Transport;
+    use stingy::Stingy;
+
+    for (most, pending, scale) in [(1, 0, 3_000), (1, 8, 1_000), (700, 12, 60_000)] {
+        on_both_runtimes(|| async move {
+            let (near, far) = tokio::io::duplex(5_000);
+            let (near, far) = (
+                Stingy::new(near, most, pending),
+                Stingy::new(far, most, pending),
+            );
+            let config = Config::default();
+            tokio::spawn(common::serve_http2(Transport::server(far, config.clone())));
+            let (sender, connection) = client(Transport::client(near, config)).await;
+            let mut tasks = tokio::task::JoinSet::new();
+            for i in 0..40_u64 {
+                let mut sender = sender.clone();
+                let len = if i % 8 == 0 { scale } else { i * 3 };
+                tasks.spawn(async move {
+                    match i % 4 {
+                        0 | 1 => download(&mut sender, i, len, 2_000).await,
+                        2 => upload(&mut sender, "/echo", i, len, 500).await,
+                        _ => broken_off(&mut sender, 500 + len).await,
+                    }
+                });
+            }
+            while let Some(result) = tasks.join_next().await {
+                result.expect("no panic").expect("no error");
+            }
+            drop(sender);
+            connection.await.expect("no panic").expect("a clean end");
+        });
+    }
 }
 
 /// `count` small requests, 64 at a time.
