@@ -1,5 +1,77 @@
-//! A batching, frame-aware HTTP/2 transport that goes between hyper and the
+//! A batching, frame-aware HTTP/2 transport that goes between [hyper] and the
 //! socket.
+//!
+//! hyper's HTTP/2 stack, the `h2` crate, writes one frame at a time and flushes
+//! after each; it reads what fits into a small buffer. On a fast network that is
+//! what its throughput is made of. [`Transport`] sits below it, looks at the
+//! frames as they pass, and turns them into few, large system calls. hyper, h2,
+//! axum, tonic and reqwest stay as they are.
+//!
+//! ```text
+//!      your service · axum · tonic · reqwest
+//!                     hyper
+//!                      h2          frames of up to 256 KiB, a flush after each
+//!   ┌──────────────────┴──────────────────┐
+//!   │ Transport                           │
+//!   │  outbound: gather · cut · writev    │  a vectored write for many frames,
+//!   │  inbound:  read ahead · SETTINGS    │  cut to the peer's frame size
+//!   │            BufferPool               │
+//!   └──────────────────┬──────────────────┘
+//!            TLS, with ReadAhead below
+//!                    socket
+//! ```
+//!
+//! # Under hyper
+//!
+//! Wrap the IO object, whichever it is. The rest stays the same:
+//!
+//! ```no_run
+//! # async fn run(tcp: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+//! use framewright::{Config, Transport};
+//! use hyper_util::rt::{TokioExecutor, TokioIo};
+//!
+//! let io = Transport::client(tcp, Config::default());
+//! let connection = io.handle();
+//! let (mut sender, driver) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+//!     .handshake(TokioIo::new(io))
+//!     .await?;
+//! # let _: &mut hyper::client::conn::http2::SendRequest<String> = &mut sender;
+//! tokio::spawn(driver);
+//! println!("round trip: {:?}", connection.ping().await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Transport::accept_tls`] and [`Transport::connect_tls`] do the same over
+//! tokio-rustls, with large reads below TLS and full records above it.
+//!
+//! # What it does to the octets
+//!
+//! - **Outbound**, frames are gathered until 64 to 256 KiB are there, or until
+//!   the task that drives the connection is about to sleep. The stack is told
+//!   that the peer takes larger frames than it does ([`Config::stack_frame_size`]),
+//!   and its DATA is cut to the peer's `SETTINGS_MAX_FRAME_SIZE` in place: what
+//!   fills a batch goes from the application's buffer to the socket with no copy.
+//! - **Inbound**, everything passes but for that one parameter of SETTINGS, and
+//!   for the acknowledgements of PINGs that [`ConnectionHandle::ping`] sent.
+//! - What is not HTTP/2, by its first 24 octets, passes through unchanged.
+//! - Nothing is reordered; no frame is added that you did not ask for; a frame
+//!   that the stack would refuse reaches the stack, which refuses it.
+//!
+//! Memory is bounded by [`Config`] and pooled by [`BufferPool`]; an idle
+//! connection holds no buffer.
+//!
+//! # Frames of your own
+//!
+//! [`ConnectionHandle::send_frames`] puts control and extension frames between
+//! those of the stack. [`Frame`] makes them.
+//!
+//! # Features
+//!
+//! - `tls` (default): the transport over tokio-rustls. Brings no crypto provider.
+//! - `ring`, `aws-lc-rs`: those providers of rustls, passed on for convenience.
+//!
+//! [hyper]: https://docs.rs/hyper
 
 mod config;
 mod connect;

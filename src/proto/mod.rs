@@ -7,6 +7,8 @@
 //! Two words are used throughout: *outbound* is from the HTTP/2 stack to the
 //! wire, *inbound* from the wire to the stack.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub(crate) mod counts;
 pub(crate) mod cut;
 pub(crate) mod deferral;

@@ -127,6 +127,10 @@ impl Outbound {
         self.limit = limit;
     }
 
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Follows octets that went to the wire just as they are, because it was
     /// not yet known whether they are HTTP/2 at all. Calls `seen` for each
     /// frame.

@@ -112,11 +112,13 @@ struct Ping {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     /// The server's end of a connection.
+    #[expect(clippy::needless_pass_by_value, reason = "as builders are handed over")]
     pub fn server(io: IO, config: Config) -> Self {
         Self::new(io, &config, Mode::Server, Reading::Preface)
     }
 
     /// The client's end of a connection.
+    #[expect(clippy::needless_pass_by_value, reason = "as builders are handed over")]
     pub fn client(io: IO, config: Config) -> Self {
         let mode = Mode::Client(Preface::default());
         Self::new(io, &config, mode, Reading::Through)

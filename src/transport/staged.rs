@@ -17,6 +17,8 @@ pub(super) struct Staged {
     written: usize,
     /// Octets in all buffers that are not written.
     len: usize,
+    /// Octets that were ever appended.
+    appended: u64,
 }
 
 impl Staged {
@@ -26,6 +28,7 @@ impl Staged {
             bufs: VecDeque::new(),
             written: 0,
             len: 0,
+            appended: 0,
         }
     }
 
@@ -37,8 +40,14 @@ impl Staged {
         self.len == 0
     }
 
+    /// Where the next octet goes, counted from the first that ever was.
+    pub(super) fn position(&self) -> u64 {
+        self.appended
+    }
+
     pub(super) fn append(&mut self, mut octets: &[u8]) {
         self.len += octets.len();
+        self.appended += octets.len() as u64;
         if let Some(last) = self.bufs.back_mut() {
             let n = last.append(octets);
             octets = &octets[n..];
@@ -55,6 +64,26 @@ impl Staged {
             octets = &octets[n..];
             self.bufs.push_back(buf);
         }
+    }
+
+    /// Puts other octets in the place of those at `position`. Returns `false`,
+    /// with nothing changed, if the first of them is written already.
+    pub(super) fn replace(&mut self, position: u64, octets: &[u8]) -> bool {
+        let unwritten_from = self.appended - self.len as u64;
+        let Some(at) = position.checked_sub(unwritten_from) else {
+            return false;
+        };
+        let mut at = at as usize + self.written;
+        let mut octets = octets.iter();
+        for buf in &mut self.bufs {
+            if let Some(rest) = buf.get_mut(at..) {
+                for (old, new) in rest.iter_mut().zip(&mut octets) {
+                    *old = *new;
+                }
+            }
+            at = at.saturating_sub(buf.len());
+        }
+        true
     }
 
     /// The octets, oldest first, in at most as many slices as `out` takes.
@@ -97,6 +126,29 @@ impl Staged {
 mod tests {
     use super::*;
     use crate::PoolConfig;
+
+    #[test]
+    fn octets_are_replaced_until_they_are_written() {
+        let pool = BufferPool::new(PoolConfig::default());
+        let mut staged = Staged::new(pool);
+        let mut expected = Vec::new();
+        for i in 0..3_000_u32 {
+            staged.append(&i.to_be_bytes());
+            expected.extend(i.to_be_bytes());
+        }
+        assert!(staged.bufs.len() > 1, "some places lie across buffers");
+        staged.advance(5_001);
+        for at in (0..expected.len() - 9).step_by(7) {
+            let replaced = staged.replace(at as u64, &[at as u8; 9]);
+            assert_eq!(replaced, at >= 5_001);
+            if replaced {
+                expected[at..at + 9].fill(at as u8);
+            }
+        }
+        let mut slices: [&[u8]; 8] = [&[]; 8];
+        let (count, _) = staged.slices(&mut slices);
+        assert!(slices[..count].concat() == expected[5_001..]);
+    }
 
     #[test]
     fn octets_come_out_in_order_whatever_is_taken_at_a_time() {

@@ -50,6 +50,9 @@ pub(super) struct WriteSide {
     woken: bool,
     /// The IO below was written to since it was last flushed.
     dirty: bool,
+    /// The frame that was staged last, if more DATA may be joined to it, and
+    /// where its head is.
+    joinable: Option<(Head, u64)>,
     written: Written,
 }
 
@@ -67,6 +70,7 @@ impl WriteSide {
             flushes: 0,
             woken: false,
             dirty: false,
+            joinable: None,
             written: Written::default(),
         }
     }
@@ -101,6 +105,7 @@ impl WriteSide {
     /// Stages a frame of our own. It goes out as if it had been flushed.
     pub(super) fn stage_frame(&mut self, head: Head, payload: &[u8]) {
         debug_assert!(self.at_boundary());
+        self.joinable = None;
         self.staged.append(&head.encode());
         self.staged.append(payload);
         self.written.frames.add(head.kind);
@@ -187,10 +192,7 @@ impl WriteSide {
                 let (consumed, rest) = input.split_at(n);
                 input = rest;
                 match wire {
-                    Some(Wire::Head(lead)) => {
-                        self.note_head(&lead);
-                        self.staged.append(lead.octets());
-                    }
+                    Some(Wire::Head(lead)) => self.stage_head(&lead),
                     Some(Wire::Payload(n)) => self.staged.append(&consumed[consumed.len() - n..]),
                     None if n == 0 => break,
                     None => {}
@@ -198,6 +200,33 @@ impl WriteSide {
             }
         }
         self.fresh = true;
+    }
+
+    /// Stages a head, or joins its frame to the one before (rule F4): DATA of
+    /// the same stream, neither padded, that still fit into one frame.
+    fn stage_head(&mut self, lead: &Lead) {
+        let head = lead.head;
+        let is_plain_data = head.kind == FrameType::DATA && !head.flags.contains(Flags::PADDED);
+        if let Some((before, at)) = self.joinable
+            && is_plain_data
+            && before.stream == head.stream
+            && before.length + head.length <= self.outbound.limit()
+        {
+            let joined = Head {
+                length: before.length + head.length,
+                ..head
+            };
+            if self.staged.replace(at, &joined.encode()) {
+                self.joinable = joinable(joined).map(|joined| (joined, at));
+                return;
+            }
+        }
+        self.joinable = match is_plain_data {
+            true => joinable(head).map(|head| (head, self.staged.position())),
+            false => None,
+        };
+        self.note_head(lead);
+        self.staged.append(lead.octets());
     }
 
     /// One vectored write of what is staged and of `bufs`, where they are.
@@ -255,6 +284,9 @@ impl WriteSide {
     /// just there. Returns how many octets of `bufs` that is.
     fn commit(&mut self, bufs: &[IoSlice<'_>], mut n: usize) -> usize {
         let mut taken = 0;
+        if n > 0 {
+            self.joinable = None;
+        }
         for buf in bufs {
             let mut input: &[u8] = buf;
             while n > 0 {
@@ -350,6 +382,7 @@ impl WriteSide {
     /// Nothing is staged any more.
     fn batch_done(&mut self) {
         self.deferral.batch_done(std::mem::take(&mut self.flushes));
+        self.joinable = None;
         self.fresh = false;
         self.urgent = false;
         self.woken = false;
@@ -371,6 +404,11 @@ impl WriteSide {
         self.written.octets += n as u64;
         self.written.largest_batch = self.written.largest_batch.max(n as u64);
     }
+}
+
+/// A frame of DATA that more may be joined to: its stream goes on.
+fn joinable(head: Head) -> Option<Head> {
+    (!head.flags.contains(Flags::END_STREAM)).then_some(head)
 }
 
 /// The leads that `bufs` get on the wire. They have to exist before slices can

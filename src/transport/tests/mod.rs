@@ -218,10 +218,10 @@ proptest! {
 
         stack.outbound = outbound_octets[first..].to_vec().into();
         stack.until_seen += peer_last.len();
-        // The wire may lack the padding of header blocks, no more.
-        let padding = 256 * outbound.iter().filter(|f| f.kind == FrameType::HEADERS
-            || f.kind == FrameType::PUSH_PROMISE).count();
-        let at_least = outbound_octets.len().saturating_sub(padding).max(first);
+        // The wire may lack the padding of header blocks, and the heads of DATA
+        // that was joined.
+        let saved = outbound.len() * 256;
+        let at_least = outbound_octets.len().saturating_sub(saved).max(first);
         let mut answer = Some(peer_last.clone());
         run(&mock, |cx| {
             let polled = stack.poll(cx);
@@ -385,7 +385,11 @@ impl Polls {
 }
 
 fn data(octets: usize) -> Vec<u8> {
-    encode(&[raw(FrameType::DATA, Flags::NONE, 1, vec![1; octets])])
+    data_on(1, octets)
+}
+
+fn data_on(stream: u32, octets: usize) -> Vec<u8> {
+    encode(&[raw(FrameType::DATA, Flags::NONE, stream, vec![1; octets])])
 }
 
 #[test]
@@ -399,8 +403,8 @@ fn b1_a_deferred_flush_wakes_its_task_once_and_goes_out_before_it_sleeps() {
     assert!(polls.flush(&mut io).is_ready());
     assert_eq!((mock.state().writes, polls.wakes()), (1, 0));
     // From the second on they are gathered, with one wake for all.
-    for _ in 0..5 {
-        assert!(polls.write(&mut io, &data(500)).is_ready());
+    for stream in 2..7 {
+        assert!(polls.write(&mut io, &data_on(stream, 500)).is_ready());
         assert!(polls.flush(&mut io).is_ready());
     }
     assert_eq!((mock.state().writes, polls.wakes()), (1, 1));
@@ -417,6 +421,56 @@ fn b1_a_deferred_flush_wakes_its_task_once_and_goes_out_before_it_sleeps() {
     let stats = io.stats();
     assert_eq!(stats.deferred_flushes, 6);
     assert_eq!(stats.largest_batch, 5 * 509);
+}
+
+#[test]
+fn f4_small_data_of_one_stream_is_joined_up_to_the_limit() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    let of = |stream, n, flags| raw(FrameType::DATA, flags, stream, vec![n as u8; n]);
+    let end = Flags::END_STREAM;
+    let mut padded = of(3, 50, Flags::PADDED);
+    padded.payload[0] = 2;
+    let sent = [
+        of(1, 100, Flags::NONE),
+        of(1, 200, Flags::NONE),
+        of(1, 0, end),
+        of(3, 9_000, Flags::NONE),
+        of(3, 7_384, Flags::NONE),
+        of(3, 1, Flags::NONE),
+        padded,
+        of(3, 1, Flags::NONE),
+        of(5, 1, Flags::NONE),
+        of(3, 1, end),
+        raw(FrameType::PING, Flags::NONE, 0, vec![0; 8]),
+        of(5, 1, end),
+    ];
+    let octets = encode(&sent);
+    for chunk in octets.chunks(1_000) {
+        assert!(polls.write(&mut io, chunk).is_ready());
+    }
+    assert!(polls.flush(&mut io).is_ready());
+    let wire = parse(&mock.state().wire);
+    let seen: Vec<_> = wire
+        .iter()
+        .map(|f| (f.stream, f.payload.len(), f.flags))
+        .collect();
+    let none = Flags::NONE;
+    let expected = [
+        (1, 300, end),
+        (3, 16_384, none),
+        (3, 1, none),
+        (3, 50, Flags::PADDED),
+        (3, 1, none),
+        (5, 1, none),
+        (3, 1, end),
+        (0, 8, none),
+        (5, 1, end),
+    ];
+    assert_eq!(seen, expected);
+    assert!(meaning(&wire) == meaning(&sent));
+    assert_eq!(io.stats().outbound_frames.get(FrameType::DATA), 8);
 }
 
 #[test]
@@ -449,8 +503,8 @@ fn b2_a_dropped_transport_makes_one_last_attempt() {
     let pool = BufferPool::new(PoolConfig::default());
     let mut io = started(&mock, Config::default().pool(pool.clone()));
     let polls = Polls::new();
-    for _ in 0..3 {
-        let _ = polls.write(&mut io, &data(100));
+    for stream in 1..4 {
+        let _ = polls.write(&mut io, &data_on(stream, 100));
         let _ = polls.flush(&mut io);
     }
     assert!(mock.state().wire.len() < 3 * 109, "deferring");
