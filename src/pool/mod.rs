@@ -1,55 +1,128 @@
 //! Buffers that are used again.
+//!
+//! A buffer goes back, in this order, to a small cache of the thread that drops
+//! it ([`local`]), to the shelf of its class that all threads share
+//! ([`shelf`]), or to the allocator. What the caches and shelves keep together
+//! is bounded at every instant; what is never needed for a while is freed.
 
-use std::sync::OnceLock;
+mod buf;
+mod class;
+mod config;
+mod local;
+mod shared;
+mod shelf;
+mod stats;
+mod sync;
 
-use bytes::Bytes;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-/// How a [`BufferPool`] behaves.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PoolConfig {
-    /// Octets that the pool keeps at most for later use.
-    pub max_retained: usize,
+pub use buf::PooledBuf;
+pub use config::PoolConfig;
+pub use stats::PoolStats;
+
+use shared::Shared;
+
+/// A pool of buffers in a few sizes: a cheap handle, to be cloned freely.
+///
+/// Why: an HTTP/2 transport needs a buffer for every read and every batch of
+/// small frames, and none at all while a connection is idle. With a pool the
+/// connections of a process share the few buffers that are in use at a time,
+/// and none of them is allocated, zeroed or faulted in again.
+///
+/// # Sizes
+///
+/// A request is served from the smallest class of [`BufferPool::CLASSES`] that
+/// holds it. One over the largest class gets an allocation of exactly its size
+/// that is freed and not kept when it is dropped
+/// ([`PoolStats::one_offs`]).
+///
+/// # Threads
+///
+/// Handles and buffers may be sent anywhere; a buffer goes back to the thread
+/// that drops it. Each thread keeps a few buffers for itself
+/// ([`PoolConfig::max_per_thread`]); the others lie on lock-free shelves that
+/// all threads share. [`acquire`](Self::acquire) and the drop of a buffer wait
+/// for no lock, but for the first use of a pool by a thread and the rare idle
+/// check below. When a thread ends, its buffers go to the shelves. A thread
+/// keeps buffers of at most 8 pools for itself, and uses the shelves of any
+/// more.
+///
+/// # What is kept, and for how long
+///
+/// - [`PoolConfig::max_retained`] octets at most, at every instant.
+/// - A buffer that was not needed for [`PoolConfig::idle_time`] or longer is
+///   freed at the next check. There is no background thread: each thread
+///   that returns buffers looks at the clock every 256 returns, and whoever
+///   wants it sooner calls [`trim_idle`](Self::trim_idle). So a pool that
+///   nobody uses at all keeps what it has.
+/// - [`trim`](Self::trim) frees everything that nobody holds.
+/// - When the last handle of a pool is dropped, everything that it keeps is
+///   freed, wherever it lies; buffers that are still held stay valid and are
+///   freed when they are dropped.
+#[derive(Clone)]
+pub struct BufferPool {
+    handle: Arc<Handle>,
 }
-
-impl Default for PoolConfig {
-    fn default() -> Self {
-        Self {
-            max_retained: 64 << 20,
-        }
-    }
-}
-
-/// A pool of buffers.
-#[derive(Clone, Debug)]
-pub struct BufferPool {}
 
 impl BufferPool {
-    /// A pool.
-    #[must_use]
-    pub fn new(_config: PoolConfig) -> Self {
-        Self {}
-    }
+    /// Octets of capacity of each class of buffers, smallest first: 1 KiB and
+    /// 4 KiB, and 16 KiB, 64 KiB, 256 KiB and 1 MiB with room for the heads of
+    /// frames and TLS records that stand around so much payload.
+    pub const CLASSES: [usize; class::CLASSES] = class::SIZES;
 
-    /// A buffer for at least `octets`.
+    /// A pool of its own.
+    ///
+    /// For the one that the whole process shares, call
+    /// [`BufferPool::default`].
     #[must_use]
-    pub fn acquire(&self, octets: usize) -> PooledBuf {
-        PooledBuf {
-            octets: vec![0; octets.next_power_of_two()].into(),
-            len: 0,
+    pub fn new(config: PoolConfig) -> Self {
+        Self {
+            handle: Arc::new(Handle(Arc::new(Shared::new(config)))),
         }
     }
 
-    /// Statistics.
+    /// An empty buffer that can hold at least `min_octets`, of the class that
+    /// fits best; 0 asks for the smallest.
+    ///
+    /// Its capacity is all of the class: fill it, if there is anything to fill
+    /// it with.
+    #[inline]
     #[must_use]
-    pub fn stats(&self) -> PoolStats {
-        PoolStats::default()
+    pub fn acquire(&self, min_octets: usize) -> PooledBuf {
+        self.handle.0.acquire(min_octets)
     }
 
-    /// Frees every buffer that nobody holds.
-    pub fn trim(&self) {}
+    /// What the pool has counted up to now. Visits every thread that uses the
+    /// pool: for metrics, not for a hot path.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        self.handle.0.stats()
+    }
+
+    /// Frees every buffer that nobody holds now, those that other threads keep
+    /// for themselves included. A buffer that comes back while this runs may
+    /// stay.
+    pub fn trim(&self) {
+        self.handle.0.trim();
+    }
+
+    /// Frees the buffers that were not needed since the last check, unless that
+    /// was less than [`PoolConfig::idle_time`] ago.
+    ///
+    /// A check notes for each class, and for each thread, the fewest buffers
+    /// that lay unused at any moment since the check before: so many were not
+    /// needed, and are freed. A buffer is thus freed between one and two
+    /// idle times after its last use, if checks come often enough.
+    ///
+    /// Cheap when there is nothing to do: it reads the clock. Call it where
+    /// the load ebbs, as when a connection goes idle.
+    pub fn trim_idle(&self) {
+        self.handle.0.check();
+    }
 }
 
+/// The pool that the whole process shares, with the default configuration.
 impl Default for BufferPool {
     fn default() -> Self {
         static SHARED: OnceLock<BufferPool> = OnceLock::new();
@@ -59,82 +132,21 @@ impl Default for BufferPool {
     }
 }
 
-/// Counters of a pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PoolStats {
-    /// Buffers served again.
-    pub hits: u64,
-    /// Buffers made anew.
-    pub misses: u64,
-    /// Buffers that are held now.
-    pub outstanding: u64,
-    /// Octets that are kept now.
-    pub retained_octets: u64,
-    /// Buffers freed.
-    pub trims: u64,
-}
-
-/// A buffer of a pool.
-#[derive(Debug)]
-pub struct PooledBuf {
-    octets: Box<[u8]>,
-    len: usize,
-}
-
-impl PooledBuf {
-    /// Octets that it can hold.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.octets.len()
-    }
-
-    /// What is not yet filled, to be written into; then call [`PooledBuf::advance`].
-    pub fn spare_mut(&mut self) -> &mut [u8] {
-        &mut self.octets[self.len..]
-    }
-
-    /// Counts `n` more octets as filled.
-    pub fn advance(&mut self, n: usize) {
-        assert!(n <= self.octets.len() - self.len);
-        self.len += n;
-    }
-
-    /// Appends as many of `octets` as fit, and says how many.
-    pub fn append(&mut self, octets: &[u8]) -> usize {
-        let n = octets.len().min(self.capacity() - self.len);
-        self.octets[self.len..self.len + n].copy_from_slice(&octets[..n]);
-        self.len += n;
-        n
-    }
-
-    /// Forgets what it holds.
-    pub fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    /// The filled octets as `Bytes`; the buffer goes back to the pool when the last slice is dropped.
-    #[must_use]
-    pub fn freeze(self) -> Bytes {
-        Bytes::from_owner(self)
+impl fmt::Debug for BufferPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BufferPool")
+            .field("config", &self.handle.0.config)
+            .field("stats", &self.stats())
+            .finish()
     }
 }
 
-impl AsRef<[u8]> for PooledBuf {
-    fn as_ref(&self) -> &[u8] {
-        &self.octets[..self.len]
-    }
-}
+/// What all clones of a handle share. Buffers do not hold it, so it tells when
+/// the last handle is gone.
+struct Handle(Arc<Shared>);
 
-impl std::ops::Deref for PooledBuf {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        &self.octets[..self.len]
-    }
-}
-
-impl std::ops::DerefMut for PooledBuf {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.octets[..self.len]
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
