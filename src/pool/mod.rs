@@ -14,6 +14,9 @@ mod shelf;
 mod stats;
 mod sync;
 
+#[cfg(all(test, not(framewright_loom)))]
+mod tests;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
