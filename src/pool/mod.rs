@@ -14,6 +14,8 @@ mod shelf;
 mod stats;
 mod sync;
 
+#[cfg(all(test, framewright_loom))]
+mod loom_tests;
 #[cfg(all(test, not(framewright_loom)))]
 mod tests;
 
