@@ -1,0 +1,120 @@
+//! What parent and children say to each other, one JSON object a line.
+
+use std::{fmt, net::SocketAddr};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::usage::Usage;
+
+/// What a child process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Answers `GET /N` with a body of N octets.
+    Server,
+    /// Sends requests as its load says, for as long as it says.
+    Client,
+    /// Opens connections, sends a burst on each, and holds them.
+    Holder,
+    /// Writes to a socket as fast as it takes it.
+    RawWriter,
+    /// Reads from a socket as fast as it gives.
+    RawReader,
+}
+
+/// Whose transport lies between hyper and the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+pub(crate) enum Side {
+    Stock,
+    Framewright,
+}
+
+impl Side {
+    pub(crate) const BOTH: [Self; 2] = [Self::Stock, Self::Framewright];
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stock => "stock",
+            Self::Framewright => "framewright",
+        })
+    }
+}
+
+/// The first line to a child.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Spec {
+    pub(crate) side: Side,
+    pub(crate) tls: Option<Identity>,
+    pub(crate) load: Load,
+    /// Where the server listens; for clients.
+    pub(crate) server: Option<SocketAddr>,
+}
+
+/// A certificate and its key, PEM.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+/// What the client asks of the server.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Load {
+    /// Octets a response body.
+    pub(crate) octets: u64,
+    pub(crate) connections: usize,
+    /// Requests in flight a connection.
+    pub(crate) in_flight: usize,
+    /// Receive windows of the client's hyper; its defaults where `None`.
+    pub(crate) windows: Option<Windows>,
+    /// Milliseconds of the same load before the measured phase.
+    pub(crate) warm_up: u64,
+    /// Milliseconds of the measured phase.
+    pub(crate) measured: u64,
+}
+
+/// Receive windows in octets.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Windows {
+    pub(crate) stream: u32,
+    pub(crate) connection: u32,
+}
+
+/// A later line to a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Command {
+    /// Usage counts from here.
+    Mark,
+    /// Run the measured phase (clients).
+    Measure,
+    /// Say what was used since the mark.
+    Report,
+}
+
+/// A line from a child.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    /// A server is bound.
+    Listening(SocketAddr),
+    /// A client has connected and warmed up.
+    Ready,
+    Marked,
+    Measured(Measured),
+    Used(Usage),
+    Failed(String),
+}
+
+/// What a client saw in the measured phase.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) requests: u64,
+    /// Octets of response bodies.
+    pub(crate) octets: u64,
+    pub(crate) seconds: f64,
+    /// Microseconds from the request to the end of its response.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) used: Usage,
+}

@@ -1,0 +1,86 @@
+//! A server and a client, from their start to what they measured.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Result,
+    machine::Cores,
+    message::{Command, Identity, Measured, Reply, Role, Spec},
+    process::Child,
+    usage::Usage,
+};
+
+/// Beyond the phases of the load, time for starting, connecting and answering.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What scenarios are run with.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// Tiny sizes: does it run at all?
+    pub(crate) smoke: bool,
+    pub(crate) cores: Option<Cores>,
+    pub(crate) identity: Identity,
+}
+
+/// A server and a client that has connected and warmed up.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    // First, so that it is dropped first: servers outlive their clients.
+    client: Child,
+    server: Child,
+}
+
+/// What a pair measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) client: Measured,
+    pub(crate) server: Usage,
+}
+
+impl Pair {
+    pub(crate) fn start(bench: &Bench, server: Role, client: Role, mut spec: Spec) -> Result<Self> {
+        let phases = Duration::from_millis(spec.load.warm_up + spec.load.measured);
+        let deadline = Instant::now() + phases + GRACE;
+        let cores = bench.cores;
+        let mut server = Child::start(server, cores.map(|cores| cores.server), &spec, deadline)?;
+        let Reply::Listening(address) = server.reply()? else {
+            return Err("a server began with something other than its address".into());
+        };
+        spec.server = Some(address);
+        let mut client = Child::start(client, cores.map(|cores| cores.client), &spec, deadline)?;
+        let Reply::Ready = client.reply()? else {
+            return Err("a client began with something other than being ready".into());
+        };
+        Ok(Self { client, server })
+    }
+
+    /// The client's measured phase, and what it cost the server; `settle` lies
+    /// between the end of the one and the reading of the other.
+    pub(crate) fn measure(&mut self, settle: Duration) -> Result<Outcome> {
+        let Reply::Marked = self.server.ask(Command::Mark)? else {
+            return Err("a server did not mark".into());
+        };
+        let client = self.measure_client()?;
+        thread::sleep(settle);
+        let Reply::Used(server) = self.server.ask(Command::Report)? else {
+            return Err("a server did not report".into());
+        };
+        Ok(Outcome { client, server })
+    }
+
+    /// The client's measured phase alone, where the server has nothing to say.
+    pub(crate) fn measure_client(&mut self) -> Result<Measured> {
+        let Reply::Measured(client) = self.client.ask(Command::Measure)? else {
+            return Err("a client did not measure".into());
+        };
+        Ok(client)
+    }
+
+    /// Process ids, server's first.
+    pub(crate) fn ids(&self) -> [u32; 2] {
+        [self.server.id(), self.client.id()]
+    }
+}
