@@ -25,6 +25,7 @@ pub struct Config {
     pub(crate) batch_min: usize,
     pub(crate) batch_max: usize,
     pub(crate) defer_flush: bool,
+    pub(crate) turn: u32,
     /// The IO below is TLS. Set by the constructors that know.
     pub(crate) tls_records: bool,
 }
@@ -47,6 +48,10 @@ impl Config {
             batch_min: 64 * 1024,
             batch_max: 256 * 1024,
             defer_flush: true,
+            turn: std::env::var("TURN")
+                .ok()
+                .and_then(|s| s.parse().ok())
+                .unwrap_or(16),
             tls_records: false,
         }
     }

@@ -24,6 +24,8 @@ pub(crate) enum Run {
     Pass(Range<usize>),
     /// These octets instead.
     Octets(Vec<u8>),
+    /// Nothing: here the stack shall act on what it has, before it gets more.
+    Pause,
 }
 
 /// The inbound half of a connection, from the octet after the preface.
@@ -42,6 +44,10 @@ pub(crate) struct Inbound {
     has_told: bool,
     /// The peer's real `SETTINGS_MAX_FRAME_SIZE`.
     peer_limit: u32,
+    /// Header blocks between two pauses.
+    turn: u32,
+    /// Header blocks since the last pause.
+    blocks: u32,
     /// PINGs of our own that are not acknowledged, at most [`MAX_PINGS`].
     pings: Vec<[u8; 8]>,
     acked: Vec<[u8; 8]>,
@@ -49,14 +55,17 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
-    /// `told` is the frame size that the stack shall use at least.
-    pub(crate) fn new(told: u32) -> Self {
+    /// `told` is the frame size that the stack shall use at least; `turn` is how
+    /// many header blocks it gets between two pauses.
+    pub(crate) fn new(told: u32, turn: u32) -> Self {
         Self {
             deframer: Deframer::default(),
             held: None,
             told,
             has_told: false,
             peer_limit: DEFAULT_MAX_FRAME_SIZE,
+            turn,
+            blocks: 0,
             pings: Vec::new(),
             acked: Vec::new(),
             counts: FrameCounts::default(),
@@ -76,6 +85,9 @@ impl Inbound {
                 None => {}
                 Some(Span::Head(head, octets)) => {
                     self.counts.add(head.kind);
+                    if head.kind == FrameType::HEADERS && self.ends_turn() {
+                        runs.push_back(Run::Pause);
+                    }
                     if self.is_of_interest(head) {
                         self.held = Some(octets.to_vec());
                         self.finish_held(runs);
@@ -94,6 +106,18 @@ impl Inbound {
                 },
             }
         }
+    }
+
+    /// The stack has got all there is, and acts on it: a pause by itself.
+    pub(crate) fn rested(&mut self) {
+        self.blocks = 0;
+    }
+
+    /// A header block starts. Whether there is to be a pause before it.
+    fn ends_turn(&mut self) -> bool {
+        let ends = self.blocks >= self.turn;
+        self.blocks = if ends { 1 } else { self.blocks + 1 };
+        ends
     }
 
     /// The wire has ended: hands over what was held back, as it came.

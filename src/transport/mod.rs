@@ -160,10 +160,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     }
 
     /// Acts on what the last read has taught.
-    fn after_read(&mut self, octets_before: u64) {
-        if self.read.received().octets > octets_before {
-            self.write.heard_from_peer();
-        }
+    fn after_read(&mut self) {
         match (self.mode, self.read.reading()) {
             (Mode::Server, Reading::Frames) => self.mode = Mode::Http2,
             (Mode::Server, Reading::Through) => self.go_through(),
@@ -313,9 +310,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let me = &mut *self;
-        let before = me.read.received().octets;
+        let before = buf.filled().len();
         let mut result = me.read.poll_read(&mut me.io, cx, buf);
-        me.after_read(before);
+        if buf.filled().len() > before {
+            me.write.heard_from_peer();
+        }
+        me.after_read();
         if me.mode == Mode::Http2 && (result.is_pending() || me.read.is_eof()) {
             if let Err(error) = me.poll_before_sleep(cx) {
                 result = Poll::Ready(Err(error));

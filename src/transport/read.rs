@@ -12,6 +12,10 @@ use crate::pool::{BufferPool, PooledBuf};
 use crate::proto::inbound::{Inbound, Run};
 use crate::proto::preface::{Preface, Verdict};
 
+/// A stack that has this much space is read into directly, while the load is
+/// low. It is less than what h2 offers, and more than a few small requests.
+const ENOUGH: usize = 4 * 1024;
+
 /// What was read, for the statistics.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Received {
@@ -28,6 +32,14 @@ pub(super) enum Reading {
     Frames,
     /// Not at all.
     Through,
+}
+
+/// What the stack got.
+enum Served {
+    Some,
+    Nothing,
+    /// Nothing, though there is more.
+    Paused,
 }
 
 #[derive(Debug)]
@@ -47,6 +59,8 @@ pub(super) struct ReadSide {
     size: usize,
     min: usize,
     max: usize,
+    /// Octets that the last read gave.
+    last: usize,
     /// Whether reads go straight to the stack's buffer, because reading ahead
     /// is done below.
     direct: bool,
@@ -57,7 +71,7 @@ pub(super) struct ReadSide {
 impl ReadSide {
     pub(super) fn new(config: &Config, reading: Reading) -> Self {
         Self {
-            inbound: Inbound::new(config.stack_frame_size),
+            inbound: Inbound::new(config.stack_frame_size, config.turn),
             preface: Preface::default(),
             reading,
             pool: config.pool.clone(),
@@ -67,6 +81,7 @@ impl ReadSide {
             size: config.read_min,
             min: config.read_min,
             max: config.read_max,
+            last: 0,
             direct: config.tls_records,
             eof: false,
             received: Received::default(),
@@ -111,28 +126,38 @@ impl ReadSide {
             return Poll::Ready(Ok(()));
         }
         loop {
-            if self.serve(out) || self.eof {
-                return Poll::Ready(Ok(()));
+            match self.serve(out) {
+                Served::Some => return Poll::Ready(Ok(())),
+                Served::Paused => {
+                    // The octets are here: it only lets others go first.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Served::Nothing if self.eof => return Poll::Ready(Ok(())),
+                Served::Nothing => {}
             }
             let straight = match self.reading {
                 Reading::Through => true,
-                Reading::Frames => self.direct,
+                // A little at a time needs no buffer in between.
+                Reading::Frames => {
+                    self.direct || (self.size == self.min && out.remaining() >= ENOUGH)
+                }
                 Reading::Preface => false,
             };
-            if straight {
-                let before = out.filled().len();
-                ready!(self.poll_read_straight(io, cx, out))?;
-                if out.filled().len() > before {
-                    return Poll::Ready(Ok(()));
+            let before = out.filled().len();
+            let read = match straight {
+                true => self.poll_read_straight(io, cx, out),
+                false => self.poll_read_ahead(io, cx),
+            };
+            match read {
+                Poll::Ready(result) => result?,
+                Poll::Pending => {
+                    self.rest();
+                    return Poll::Pending;
                 }
-            } else {
-                match self.poll_read_ahead(io, cx) {
-                    Poll::Ready(result) => result?,
-                    Poll::Pending => {
-                        self.rest();
-                        return Poll::Pending;
-                    }
-                }
+            }
+            if out.filled().len() > before {
+                return Poll::Ready(Ok(()));
             }
         }
     }
@@ -154,7 +179,7 @@ impl ReadSide {
         buf.advance(n);
         self.count_read(n);
         if n == buf.capacity() {
-            self.size = (self.size * 4).min(self.max);
+            self.grow();
         }
         if n > 0 {
             let mut runs = std::mem::take(&mut self.runs);
@@ -177,6 +202,10 @@ impl ReadSide {
         ready!(Pin::new(io).poll_read(cx, out))?;
         let n = out.filled().len() - before;
         self.count_read(n);
+        if out.remaining() == 0 {
+            // There may be much more.
+            self.grow();
+        }
         if n == 0 || self.reading == Reading::Through {
             return Poll::Ready(Ok(()));
         }
@@ -195,7 +224,12 @@ impl ReadSide {
         Poll::Ready(Ok(()))
     }
 
+    fn grow(&mut self) {
+        self.size = (self.size * 4).min(self.max);
+    }
+
     fn count_read(&mut self, n: usize) {
+        self.last = n;
         if n == 0 {
             self.eof = true;
             self.inbound.finish(&mut self.runs);
@@ -239,11 +273,16 @@ impl ReadSide {
         }
     }
 
-    /// Copies what is there to `out`. Returns whether that was anything.
-    fn serve(&mut self, out: &mut ReadBuf<'_>) -> bool {
+    /// Copies what is there to `out`, up to a pause.
+    fn serve(&mut self, out: &mut ReadBuf<'_>) -> Served {
         let before = out.filled().len();
         while let Some(run) = self.runs.front() {
             let octets = match (run, &self.buf) {
+                (Run::Pause, _) if out.filled().len() > before => break,
+                (Run::Pause, _) => {
+                    self.runs.pop_front();
+                    return Served::Paused;
+                }
                 (Run::Pass(range), Some(buf)) => &buf[range.clone()],
                 (Run::Pass(_), None) => &[],
                 (Run::Octets(octets), _) => &octets[..],
@@ -258,19 +297,21 @@ impl ReadSide {
             self.served = 0;
             self.runs.pop_front();
         }
-        out.filled().len() > before
+        match out.filled().len() > before {
+            true => Served::Some,
+            false => Served::Nothing,
+        }
     }
 
-    /// There is nothing to read: gives the memory back, and starts smaller the
-    /// next time if the last burst needed less.
+    /// There is nothing to read. The stack will act on what it has; the memory
+    /// goes back, and the next burst starts smaller if this one needed less.
     fn rest(&mut self) {
-        if let Some(buf) = self.buf.take() {
-            if buf.len() < self.size / 4 {
-                self.size = (self.size / 4).max(self.min);
-            }
-            if !self.runs.is_empty() {
-                self.buf = Some(buf);
-            }
+        self.inbound.rested();
+        if self.last < self.size / 4 {
+            self.size = (self.size / 4).max(self.min);
+        }
+        if self.runs.is_empty() {
+            self.buf = None;
         }
     }
 }

@@ -25,6 +25,7 @@ fn collect(runs: &VecDeque<Run>, chunk: &[u8], seen: &mut Vec<u8>) {
         match run {
             Run::Pass(range) => seen.extend(&chunk[range.clone()]),
             Run::Octets(octets) => seen.extend(octets),
+            Run::Pause => {}
         }
     }
 }
@@ -115,7 +116,7 @@ proptest! {
         chunks in chunks(),
         told in prop_oneof![Just(16_384_u32), Just(262_144)],
     ) {
-        let mut inbound = Inbound::new(told);
+        let mut inbound = Inbound::new(told, u32::MAX);
         let mut seen = pass_through(&mut inbound, &encode(&frames), &chunks);
         finish(&mut inbound, &mut seen);
         let (expected, limit) = oracle(&frames, told);
@@ -132,7 +133,7 @@ proptest! {
     ) {
         let wire = encode(&frames);
         let cut = cut.index(wire.len() + 1);
-        let mut inbound = Inbound::new(16_384);
+        let mut inbound = Inbound::new(16_384, u32::MAX);
         // Told the least, and once told, nothing is left to edit.
         let mut seen = pass_through(&mut inbound, &encode(&[settings(&[(5, 1 << 20)])]), &[64]);
         let front = seen.len();
@@ -154,7 +155,7 @@ proptest! {
             stream: 0,
             payload: vec![n; 8],
         };
-        let mut inbound = Inbound::new(16_384);
+        let mut inbound = Inbound::new(16_384, u32::MAX);
         for n in &ours {
             prop_assert!(inbound.expect_ack([*n; 8]));
         }
@@ -187,7 +188,7 @@ proptest! {
 
 #[test]
 fn pings_of_our_own_are_bounded() {
-    let mut inbound = Inbound::new(16_384);
+    let mut inbound = Inbound::new(16_384, u32::MAX);
     for n in 0..MAX_PINGS {
         assert!(inbound.may_ping());
         assert!(inbound.expect_ack((n as u64).to_be_bytes()));
@@ -198,7 +199,7 @@ fn pings_of_our_own_are_bounded() {
 
 #[test]
 fn f6_a_first_settings_with_no_frame_size_gets_one() {
-    let mut inbound = Inbound::new(262_144);
+    let mut inbound = Inbound::new(262_144, u32::MAX);
     let wire = encode(&[settings(&[]), settings(&[])]);
     let seen = parse(&pass_through(&mut inbound, &wire, &[1]));
     assert_eq!(seen, [settings(&[(5, 262_144)]), settings(&[])]);
@@ -208,7 +209,7 @@ fn f6_a_first_settings_with_no_frame_size_gets_one() {
 #[test]
 fn f6_a_settings_that_would_grow_over_the_frame_size_is_left_alone() {
     let full: Vec<(u16, u32)> = vec![(9, 9); 2_730];
-    let mut inbound = Inbound::new(262_144);
+    let mut inbound = Inbound::new(262_144, u32::MAX);
     let wire = encode(&[settings(&full), settings(&[])]);
     let seen = parse(&pass_through(&mut inbound, &wire, &[999]));
     assert_eq!(seen, [settings(&full), settings(&[(5, 262_144)])]);
