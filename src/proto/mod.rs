@@ -4,7 +4,10 @@
 //! time and entropy are arguments, so that every rule can be tested without a
 //! socket; [`Transport`](crate::Transport) is the loop that drives it.
 
+pub(crate) mod batch;
 pub(crate) mod cut;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub(crate) mod priority;
+pub(crate) mod scheduler;
+pub(crate) mod stream_set;
