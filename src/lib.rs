@@ -3,12 +3,16 @@
 
 mod config;
 mod connect;
+mod frame_writer;
 mod pool;
 mod proto;
 mod transport;
 
 pub use config::Config;
 pub use connect::ReadAhead;
+pub use frame_writer::{
+    DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
+};
 pub use pool::{BufferPool, PoolConfig, PoolStats, PooledBuf};
 pub use proto::frame::{EndStream, Frame, FrameError, Padding};
 pub use proto::head::{Flags, FrameType, Head, StreamId};
