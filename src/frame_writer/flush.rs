@@ -80,9 +80,11 @@ pub(super) struct Lease<'a>(&'a FrameWriter);
 impl<'a> Lease<'a> {
     fn take(writer: &'a FrameWriter) -> Option<Self> {
         let mut shared = writer.shared.lock();
-        let free = !shared.leased;
+        if shared.leased {
+            return None;
+        }
         shared.leased = true;
-        free.then_some(Self(writer))
+        Some(Self(writer))
     }
 }
 

@@ -90,6 +90,14 @@ impl Queue {
         self.lane.next() == Next::Nothing && self.streams.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.is_empty()
+            && self.scheduler.is_empty()
+            && self.priorities.is_empty()
+            && self.octets() == 0
+    }
+
     /// Queues any frame. On an error, nothing is changed.
     pub(super) fn push(&mut self, frame: Frame) -> Result<(), FrameError> {
         let kind = frame.kind();

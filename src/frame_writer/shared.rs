@@ -79,6 +79,12 @@ impl Shared {
         (pushes, octets)
     }
 
+    /// Whether nothing is kept of any stream.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.queue.is_at_rest() && self.batch.is_empty() && self.waiters.is_empty()
+    }
+
     /// Takes the batch out for a write call. It is filled up with what the
     /// queue chooses now if `fill` says so, or if it is empty and `more` is
     /// wanted.

@@ -23,7 +23,7 @@ mod tests;
 const INLINE: usize = 22;
 
 /// Octets of the buffer for heads and small payloads.
-const SCRATCH: usize = 4096;
+const SCRATCH: usize = 16 << 10;
 
 /// Copying so few octets costs less than one more slice for the kernel to walk.
 const SMALL_PAYLOAD: usize = 512;
