@@ -37,7 +37,10 @@ async fn serve(listener: TcpListener) -> BTreeMap<u32, Request> {
         tasks.push(tokio::spawn(async move {
             let id = request.body().stream_id().as_u32();
             let path = request.uri().path().to_owned();
-            let long = request.headers().get("long").map_or(0, |value| value.len());
+            let long = request
+                .headers()
+                .get("long")
+                .map_or(0, http::HeaderValue::len);
             let mut stream = request.into_body();
             let mut body = Vec::new();
             while let Some(chunk) = stream.data().await {

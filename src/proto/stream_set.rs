@@ -80,7 +80,7 @@ mod tests {
                     prop_assert_eq!(real.contains(stream(id)), naive.contains(&id));
                 }
                 for ranges in &real.ranges {
-                    for (_, &last) in ranges {
+                    for last in ranges.values() {
                         prop_assert!(!ranges.contains_key(&(last + 1)));
                     }
                 }
