@@ -66,6 +66,10 @@
 //! [`ConnectionHandle::send_frames`] puts control and extension frames between
 //! those of the stack. [`Frame`] makes them.
 //!
+//! [`FrameWriter`] is for programs that write HTTP/2 themselves, without hyper:
+//! frames from many tasks, in the order of their priorities, in few vectored
+//! writes.
+//!
 //! # Features
 //!
 //! - `tls` (default): the transport over tokio-rustls. Brings no crypto provider.
@@ -75,12 +79,16 @@
 
 mod config;
 mod connect;
+mod frame_writer;
 mod pool;
 mod proto;
 mod transport;
 
 pub use config::Config;
 pub use connect::ReadAhead;
+pub use frame_writer::{
+    DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
+};
 pub use pool::{BufferPool, PoolConfig, PoolStats, PooledBuf};
 pub use proto::counts::FrameCounts;
 pub use proto::frame::{EndStream, Frame, FrameError, Padding};

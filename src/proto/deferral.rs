@@ -1,7 +1,4 @@
-//! When a flush is better answered later, and how much goes out at a time.
-
-/// Octets of plaintext in a full TLS record (RFC 8446, section 5.1).
-pub(crate) const TLS_RECORD: usize = 16_384;
+//! When a flush is better answered later.
 
 /// Decides whether a flush may be answered before the octets are written.
 ///
@@ -52,44 +49,6 @@ impl Deferral {
     }
 }
 
-/// How many octets to gather before a write (rules B1, B6).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BatchSize {
-    min: usize,
-    max: usize,
-    now: usize,
-}
-
-impl BatchSize {
-    /// From `min` to `max` octets; starts at `min`.
-    pub(crate) fn new(min: usize, max: usize) -> Self {
-        let max = max.max(min);
-        Self { min, max, now: min }
-    }
-
-    /// Octets that make a batch worth writing.
-    pub(crate) fn octets(self) -> usize {
-        self.now
-    }
-
-    /// The bound that the batch never grows over.
-    pub(crate) fn max(self) -> usize {
-        self.max
-    }
-
-    /// A batch was written because it was full.
-    pub(crate) fn filled(&mut self) {
-        self.now = (self.now * 2).min(self.max);
-    }
-
-    /// A batch was written though it was not full: there was no more.
-    pub(crate) fn drained(&mut self, octets: usize) {
-        if octets < self.now / 2 {
-            self.now = (self.now / 2).max(self.min);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,19 +75,5 @@ mod tests {
         }
         deferral.heard_from_peer();
         assert!(!deferral.worthwhile());
-    }
-
-    #[test]
-    fn b6_batches_grow_while_they_fill_and_shrink_when_they_do_not() {
-        let mut size = BatchSize::new(64, 256);
-        for expected in [128, 256, 256] {
-            size.filled();
-            assert_eq!(size.octets(), expected);
-        }
-        for (octets, expected) in [(200, 256), (10, 128), (10, 64), (10, 64)] {
-            size.drained(octets);
-            assert_eq!(size.octets(), expected);
-        }
-        assert_eq!(size.max(), 256);
     }
 }

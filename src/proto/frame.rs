@@ -84,11 +84,30 @@ pub enum FrameError {
         /// Octets in the source.
         size: u64,
     },
+    /// The source of a region gave another number of octets than it was asked
+    /// for.
+    #[error("a source was asked for {asked} octets, but gave {given}")]
+    SourceLength {
+        /// Octets that it was asked for.
+        asked: u64,
+        /// Octets that it gave.
+        given: u64,
+    },
+    /// Too much waits to be written: flush, then try again.
+    #[error("{length} octets do not fit a queue that holds {queued} of {bound}")]
+    QueueFull {
+        /// Octets of the frame, with its head.
+        length: u64,
+        /// Octets that are queued.
+        queued: u64,
+        /// Octets that may be queued.
+        bound: u64,
+    },
     /// A header block has to be handed in whole.
     #[error("a header block in pieces cannot be queued: hand it in whole, it is cut as needed")]
     HeaderBlockInPieces,
-    /// `END_STREAM` was already given for this stream.
-    #[error("stream {0} has already ended: END_STREAM was given before this frame")]
+    /// `END_STREAM` was already given for this stream, or it was reset.
+    #[error("stream {0} has already ended: END_STREAM or RST_STREAM came before this frame")]
     StreamEnded(StreamId),
 }
 
@@ -375,6 +394,9 @@ impl Frame {
         }
         match self.kind {
             FrameType::PRIORITY => size(length == 5, "5 octets")?,
+            FrameType::HEADERS if self.flags.contains(Flags::PRIORITY) => {
+                size(length >= 5, "at least 5 octets with the PRIORITY flag")?;
+            }
             FrameType::RST_STREAM => size(length == 4, "4 octets")?,
             FrameType::WINDOW_UPDATE => size(length == 4, "4 octets")?,
             FrameType::PING => size(length == 8, "8 octets")?,

@@ -9,6 +9,8 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub(crate) mod batch;
+pub(crate) mod batch_size;
 pub(crate) mod counts;
 pub(crate) mod cut;
 pub(crate) mod deferral;
@@ -19,6 +21,8 @@ pub(crate) mod inbound;
 pub(crate) mod outbound;
 pub(crate) mod preface;
 pub(crate) mod priority;
+pub(crate) mod scheduler;
 pub(crate) mod settings;
+pub(crate) mod stream_set;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -8,8 +8,9 @@ use tokio::io::AsyncWrite;
 
 use super::staged::Staged;
 use crate::config::Config;
+use crate::proto::batch_size::{BatchSize, TLS_RECORD};
 use crate::proto::counts::FrameCounts;
-use crate::proto::deferral::{BatchSize, Deferral, TLS_RECORD};
+use crate::proto::deferral::Deferral;
 use crate::proto::head::{Flags, FrameType, Head};
 use crate::proto::outbound::{Lead, Outbound, Wire};
 
@@ -146,7 +147,7 @@ impl WriteSide {
         if total == 0 {
             return Poll::Ready(Ok(0));
         }
-        if self.staged.len() + total < self.batch.octets() {
+        if self.staged.len() + total < self.batch.get() {
             self.stage(bufs, total);
             return Poll::Ready(Ok(total));
         }
@@ -171,11 +172,11 @@ impl WriteSide {
         bufs: &[IoSlice<'_>],
         total: usize,
     ) -> Poll<io::Result<usize>> {
-        if self.staged.len() >= self.batch.octets() {
+        if self.staged.len() >= self.batch.get() {
             ready!(self.poll_drain(io, cx))?;
             self.batch.filled();
         }
-        let room = self.batch.max().saturating_sub(self.staged.len());
+        let room = self.batch.most().saturating_sub(self.staged.len());
         let taken = total.min(room.max(1));
         self.stage(bufs, taken);
         Poll::Ready(Ok(taken))
@@ -324,7 +325,7 @@ impl WriteSide {
             && fresh
             && self.defer
             && !self.urgent
-            && self.staged.len() < self.batch.octets()
+            && self.staged.len() < self.batch.get()
             && self.deferral.worthwhile()
         {
             self.flushes += 1;

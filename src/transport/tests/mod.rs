@@ -490,7 +490,7 @@ fn b1_settings_ping_ack_and_goaway_are_never_deferred() {
             let _ = polls.flush(&mut io);
         }
         assert!(mock.state().wire.len() < 38, "deferring");
-        let _ = polls.write(&mut io, &encode(&[urgent.clone()]));
+        let _ = polls.write(&mut io, &encode(std::slice::from_ref(&urgent)));
         assert!(polls.flush(&mut io).is_ready());
         let wire = parse(&mock.state().wire);
         assert_eq!(wire.last(), Some(&urgent));

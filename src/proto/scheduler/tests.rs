@@ -1,0 +1,215 @@
+use std::num::NonZeroU32;
+
+use proptest::prelude::*;
+
+use super::Scheduler;
+use crate::{Priority, StreamId};
+
+fn stream(id: u32) -> StreamId {
+    StreamId::new(id).unwrap()
+}
+
+/// The same order by looking at everything, every time.
+#[derive(Default)]
+pub(crate) struct Naive {
+    /// In the order of their turns.
+    pub(crate) waiting: Vec<(u32, Priority)>,
+    /// Octets to streams in order and in turn, per urgency, since both waited.
+    shares: [(usize, usize); 8],
+}
+
+impl Naive {
+    fn kinds(&self, urgency: u8) -> (bool, bool) {
+        let any = |incremental| {
+            self.waiting
+                .iter()
+                .any(|(_, p)| p.urgency() == urgency && p.is_incremental() == incremental)
+        };
+        (any(false), any(true))
+    }
+
+    fn settle(&mut self) {
+        for urgency in 0..8 {
+            if self.kinds(urgency) != (true, true) {
+                self.shares[usize::from(urgency)] = (0, 0);
+            }
+        }
+    }
+
+    pub(crate) fn insert(&mut self, id: u32, priority: Priority) {
+        if let Some((_, old)) = self.waiting.iter().find(|(other, _)| *other == id) {
+            if *old == priority {
+                return;
+            }
+            self.remove(id);
+        }
+        self.waiting.push((id, priority));
+    }
+
+    pub(crate) fn remove(&mut self, id: u32) {
+        self.waiting.retain(|(other, _)| *other != id);
+        self.settle();
+    }
+
+    pub(crate) fn next(&self) -> Option<u32> {
+        let urgency = self.waiting.iter().map(|(_, p)| p.urgency()).min()?;
+        let (in_order, in_turn) = self.shares[usize::from(urgency)];
+        let incremental = match self.kinds(urgency) {
+            (true, true) => in_order > in_turn,
+            (_, incremental) => incremental,
+        };
+        let mut of_kind = self
+            .waiting
+            .iter()
+            .filter(|(_, p)| p.urgency() == urgency && p.is_incremental() == incremental)
+            .map(|(id, _)| *id);
+        if incremental {
+            of_kind.next()
+        } else {
+            of_kind.min()
+        }
+    }
+
+    pub(crate) fn served(&mut self, id: u32, octets: usize) {
+        let at = self.waiting.iter().position(|(w, _)| *w == id).unwrap();
+        let entry = self.waiting.remove(at);
+        let share = &mut self.shares[usize::from(entry.1.urgency())];
+        if entry.1.is_incremental() {
+            share.1 += octets;
+            self.waiting.push(entry);
+        } else {
+            share.0 += octets;
+            self.waiting.insert(at, entry);
+        }
+        self.settle();
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Insert(u32, Priority),
+    Remove(u32),
+    SetPriority(u32, Priority),
+    Serve(usize),
+}
+
+fn priority() -> impl Strategy<Value = Priority> {
+    (0..4u8, any::<bool>()).prop_map(|(u, i)| Priority::new(u).incremental(i))
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let id = 1..12u32;
+    prop_oneof![
+        3 => (id.clone(), priority()).prop_map(|(id, p)| Op::Insert(id, p)),
+        1 => id.clone().prop_map(Op::Remove),
+        1 => (id, priority()).prop_map(|(id, p)| Op::SetPriority(id, p)),
+        6 => (0..20_000usize).prop_map(Op::Serve),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn p2_chooses_as_a_naive_scheduler_does(ops in prop::collection::vec(op(), 0..200)) {
+        let (mut real, mut naive) = (Scheduler::default(), Naive::default());
+        for op in ops {
+            match op {
+                Op::Insert(id, priority) => {
+                    real.insert(stream(id), priority);
+                    naive.insert(id, priority);
+                }
+                Op::Remove(id) => {
+                    real.remove(stream(id));
+                    naive.remove(id);
+                }
+                Op::SetPriority(id, priority) => {
+                    real.set_priority(stream(id), priority);
+                    if naive.waiting.iter().any(|(w, _)| *w == id) {
+                        naive.insert(id, priority);
+                    }
+                }
+                Op::Serve(octets) => {
+                    if let Some(id) = naive.next() {
+                        real.served(stream(id), octets);
+                        naive.served(id, octets);
+                    }
+                }
+            }
+            prop_assert_eq!(real.next().map(StreamId::get), naive.next());
+            prop_assert_eq!(real.is_empty(), naive.waiting.is_empty());
+        }
+    }
+}
+
+fn run(scheduler: &mut Scheduler, frames: usize, octets: impl Fn(u32) -> usize) -> Vec<u32> {
+    (0..frames)
+        .map(|_| {
+            let next = scheduler.next().unwrap();
+            scheduler.served(next, octets(next.get()));
+            next.get()
+        })
+        .collect()
+}
+
+#[test]
+fn p2_in_order_and_in_turn_share_by_octets() {
+    let mut scheduler = Scheduler::default();
+    let urgency = Priority::new(2);
+    scheduler.insert(stream(9), urgency);
+    scheduler.insert(stream(5), urgency);
+    scheduler.insert(stream(1), urgency.incremental(true));
+    scheduler.insert(stream(3), urgency.incremental(true));
+    // Large frames in order, small ones in turn.
+    let sizes = |id| if id < 5 { 1000 } else { 4000 };
+    let order = run(&mut scheduler, 10, sizes);
+    assert_eq!(order, [5, 1, 3, 1, 3, 5, 1, 3, 1, 3]);
+}
+
+#[test]
+fn p2_a_long_incremental_stream_is_not_starved_by_newer_ones() {
+    let mut scheduler = Scheduler::default();
+    let incremental = Priority::default().incremental(true);
+    scheduler.insert(stream(1), incremental);
+    let mut of_first = 0;
+    for id in (3..203).step_by(2) {
+        scheduler.insert(stream(id), incremental);
+        let next = scheduler.next().unwrap();
+        scheduler.served(next, 100);
+        if next == stream(1) {
+            of_first += 1;
+        } else {
+            scheduler.remove(next);
+        }
+    }
+    assert!(of_first > 5, "served {of_first} times");
+}
+
+#[test]
+fn p2_relief_gives_one_frame_in_n_to_the_level_that_waited_longest() {
+    let every = NonZeroU32::new(4).unwrap();
+    let mut scheduler = Scheduler::with_relief(every);
+    scheduler.insert(stream(1), Priority::new(0));
+    assert_eq!(run(&mut scheduler, 6, |_| 1), [1; 6]);
+    scheduler.insert(stream(5), Priority::new(5));
+    scheduler.insert(stream(7), Priority::new(7));
+    let order = run(&mut scheduler, 12, |_| 1);
+    assert_eq!(order, [1, 1, 1, 5, 1, 1, 1, 7, 1, 1, 1, 5]);
+}
+
+#[test]
+fn nothing_is_kept_of_streams_that_are_done() {
+    let mut scheduler = Scheduler::default();
+    for id in 1..10_000 {
+        let priority = Priority::new(id as u8 % 8).incremental(id % 3 == 0);
+        scheduler.insert(stream(id), priority);
+    }
+    while let Some(next) = scheduler.next() {
+        scheduler.served(next, 1);
+        scheduler.remove(next);
+    }
+    assert!(scheduler.places.is_empty());
+    assert_eq!(scheduler.occupied, 0);
+    for level in &scheduler.levels {
+        assert!(level.is_empty());
+        assert_eq!(level.lead, 0);
+    }
+}
