@@ -1,6 +1,6 @@
 //! The command line, and the run that it asks for.
 
-use std::{fs::File, io::Write, path::PathBuf, time::Duration};
+use std::{cell::Cell, fs::File, io::Write, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 
@@ -12,6 +12,12 @@ use crate::{
     scenario::{self, Scenario},
     tls,
 };
+
+/// The share of a measured phase that a process may wait for its core before
+/// the round counts as disturbed.
+const QUIET: f64 = 0.05;
+/// How often a disturbed round is run, at most.
+const ATTEMPTS: u32 = 3;
 
 /// Stock hyper against hyper over framewright, in turn, in one run.
 #[derive(Debug, Parser)]
@@ -78,6 +84,7 @@ pub(crate) fn run(cli: &Cli) -> Result<()> {
         smoke: cli.smoke,
         cores: cores.ok(),
         identity: tls::identity()?,
+        disturbance: Cell::default(),
     };
     match &cli.profile {
         Some(what) => profile(cli, &bench, find(&what[0]), &what[1]),
@@ -94,18 +101,45 @@ fn compare(cli: &Cli, bench: &Bench) -> Result<()> {
     let rounds = if cli.smoke { 1 } else { cli.rounds };
     for scenario in chosen {
         let mut observations = Observations::default();
-        for round in 1..=rounds {
-            scenario
-                .round(bench, &mut observations)
-                .map_err(|error| format!("{}, round {round}: {error}", scenario.name()))?;
+        let (mut disturbed, mut most) = (0, 0_f64);
+        for number in 1..=rounds {
+            let (round, disturbance) = quietest(bench, scenario)
+                .map_err(|error| format!("{}, round {number}: {error}", scenario.name()))?;
+            observations.append(round);
+            disturbed += u32::from(disturbance > QUIET);
+            most = most.max(disturbance);
         }
         let (name, metrics) = (scenario.name(), scenario.metrics());
         println!("{}", report::table(name, metrics, &observations));
+        if disturbed > 0 {
+            println!(
+                "  {disturbed} of {rounds} rounds were disturbed: a process waited up to \
+                 {:.0} % of the time for its core\n",
+                most * 100.0
+            );
+        }
         if let Some(file) = &mut json {
             file.write_all(report::json(name, metrics, &observations).as_bytes())?;
         }
     }
     Ok(())
+}
+
+/// One round, again if something else had the cores; the least disturbed.
+fn quietest(bench: &Bench, scenario: &dyn Scenario) -> Result<(Observations, f64)> {
+    let mut best: Option<(Observations, f64)> = None;
+    for _ in 0..if bench.smoke { 1 } else { ATTEMPTS } {
+        let mut round = Observations::default();
+        scenario.round(bench, &mut round)?;
+        let disturbance = bench.disturbance.take();
+        if best.as_ref().is_none_or(|(_, least)| disturbance < *least) {
+            best = Some((round, disturbance));
+        }
+        if disturbance <= QUIET {
+            break;
+        }
+    }
+    Ok(best.ok_or("no attempt was made")?)
 }
 
 fn profile(cli: &Cli, bench: &Bench, scenario: &dyn Scenario, side: &str) -> Result<()> {

@@ -63,6 +63,9 @@ pub(crate) fn describe(cores: &Result<Cores, String>) -> String {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or("?");
+    // Some pace what they send even on loopback, which shows in bulk.
+    let congestion = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
+    let congestion = congestion.as_deref().map_or("?", str::trim);
     let pinning = match cores {
         Ok(cores) => format!(
             "server on core {}, client on {}",
@@ -71,7 +74,7 @@ pub(crate) fn describe(cores: &Result<Cores, String>) -> String {
         Err(why) => format!("not pinned ({why})"),
     };
     format!(
-        "{model}, {count} cores, load {load}; {pinning}; \
+        "{model}, {count} cores, load {load}, TCP {congestion}; {pinning}; \
          one current-thread runtime a process"
     )
 }

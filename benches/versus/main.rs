@@ -15,6 +15,14 @@
 //! wrapper around the same `TcpStream` with `TCP_NODELAY`; hyper's builders stand
 //! at their defaults except where a scenario says otherwise.
 //!
+//! # A machine that is not quiet
+//!
+//! The kernel says how long each process waited for its core. A round in which
+//! one waited more than a twentieth of the time is run again, up to three times,
+//! and the least disturbed attempt counts; the table says how many rounds stayed
+//! disturbed. `nice -n -19 cargo bench ...`, where one may, helps: children
+//! inherit it.
+//!
 //! # Profiling one side
 //!
 //! ```text

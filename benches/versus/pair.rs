@@ -1,6 +1,7 @@
 //! A server and a client, from their start to what they measured.
 
 use std::{
+    cell::Cell,
     thread,
     time::{Duration, Instant},
 };
@@ -23,11 +24,25 @@ pub(crate) struct Bench {
     pub(crate) smoke: bool,
     pub(crate) cores: Option<Cores>,
     pub(crate) identity: Identity,
+    /// The largest share of a measured phase that one of its processes waited
+    /// for its core, since this was last taken.
+    pub(crate) disturbance: Cell<f64>,
+}
+
+impl Bench {
+    fn disturbed(&self, used: Usage, seconds: f64) {
+        // A phase without a length (holding) has no share.
+        if seconds > 0.0 {
+            let share = used.waited as f64 / 1e9 / seconds;
+            self.disturbance.set(self.disturbance.get().max(share));
+        }
+    }
 }
 
 /// A server and a client that has connected and warmed up.
 #[derive(Debug)]
-pub(crate) struct Pair {
+pub(crate) struct Pair<'a> {
+    bench: &'a Bench,
     // First, so that it is dropped first: servers outlive their clients.
     client: Child,
     server: Child,
@@ -40,8 +55,13 @@ pub(crate) struct Outcome {
     pub(crate) server: Usage,
 }
 
-impl Pair {
-    pub(crate) fn start(bench: &Bench, server: Role, client: Role, mut spec: Spec) -> Result<Self> {
+impl<'a> Pair<'a> {
+    pub(crate) fn start(
+        bench: &'a Bench,
+        server: Role,
+        client: Role,
+        mut spec: Spec,
+    ) -> Result<Self> {
         let phases = Duration::from_millis(spec.load.warm_up + spec.load.measured);
         let deadline = Instant::now() + phases + GRACE;
         let cores = bench.cores;
@@ -54,7 +74,11 @@ impl Pair {
         let Reply::Ready = client.reply()? else {
             return Err("a client began with something other than being ready".into());
         };
-        Ok(Self { client, server })
+        Ok(Self {
+            bench,
+            client,
+            server,
+        })
     }
 
     /// The client's measured phase, and what it cost the server; `settle` lies
@@ -68,6 +92,7 @@ impl Pair {
         let Reply::Used(server) = self.server.ask(Command::Report)? else {
             return Err("a server did not report".into());
         };
+        self.bench.disturbed(server, client.seconds);
         Ok(Outcome { client, server })
     }
 
@@ -76,6 +101,7 @@ impl Pair {
         let Reply::Measured(client) = self.client.ask(Command::Measure)? else {
             return Err("a client did not measure".into());
         };
+        self.bench.disturbed(client.used, client.seconds);
         Ok(client)
     }
 

@@ -14,6 +14,7 @@ use crate::{
     child::{Control, reply},
     message::{Command, Measured, Reply, Spec},
     tls,
+    usage::Usage,
 };
 
 /// Octets a read or write call; larger ones gained nothing on any machine tried.
@@ -81,6 +82,7 @@ fn drain(control: &mut Control, spec: &Spec, from: &mut dyn Read) -> Result<()> 
 fn drain_for(from: &mut dyn Read, milliseconds: u64) -> Result<Measured> {
     let mut buffer = vec![0; CALL];
     let mut octets = 0;
+    let mark = Usage::now()?;
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(milliseconds) {
         match from.read(&mut buffer)? {
@@ -91,6 +93,7 @@ fn drain_for(from: &mut dyn Read, milliseconds: u64) -> Result<Measured> {
     Ok(Measured {
         octets,
         seconds: start.elapsed().as_secs_f64(),
+        used: Usage::now()?.since(mark),
         ..Measured::default()
     })
 }

@@ -59,6 +59,13 @@ impl Observations {
         self.0.entry((metric, of.into())).or_default().push(value);
     }
 
+    /// Adds those of another round.
+    pub(crate) fn append(&mut self, round: Self) {
+        for (key, values) in round.0 {
+            self.0.entry(key).or_default().extend(values);
+        }
+    }
+
     fn summary(&self, metric: &'static str, of: Contender) -> Option<Summary> {
         let mut values = self.0.get(&(metric, of))?.clone();
         let median = percentile(&mut values, 0.5);

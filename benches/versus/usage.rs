@@ -12,6 +12,8 @@ pub(crate) struct Usage {
     /// Nanoseconds on a core, of the main thread: the runtime is current-thread,
     /// and the only other thread sleeps on stdin.
     pub(crate) cpu: u64,
+    /// Nanoseconds that the same thread waited for its core while others had it.
+    pub(crate) waited: u64,
     pub(crate) reads: u64,
     pub(crate) writes: u64,
     pub(crate) allocations: u64,
@@ -23,8 +25,10 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) fn now() -> Result<Self> {
+        let (cpu, waited) = scheduled()?;
         Ok(Self {
-            cpu: cpu()?,
+            cpu,
+            waited,
             reads: counted::reads(),
             writes: counted::writes(),
             allocations: alloc::count(),
@@ -36,6 +40,7 @@ impl Usage {
     pub(crate) fn since(self, mark: Self) -> Self {
         Self {
             cpu: self.cpu - mark.cpu,
+            waited: self.waited - mark.waited,
             reads: self.reads - mark.reads,
             writes: self.writes - mark.writes,
             allocations: self.allocations - mark.allocations,
@@ -46,13 +51,13 @@ impl Usage {
 }
 
 /// `schedstat` counts nanoseconds where `stat` counts ticks of ten milliseconds.
-fn cpu() -> Result<u64> {
+fn scheduled() -> Result<(u64, u64)> {
     let schedstat = fs::read_to_string("/proc/self/schedstat")?;
-    let on_cpu = schedstat
-        .split_whitespace()
-        .next()
-        .ok_or("schedstat is empty")?;
-    Ok(on_cpu.parse()?)
+    let mut fields = schedstat.split_whitespace().map(str::parse);
+    match (fields.next(), fields.next()) {
+        (Some(on_cpu), Some(waited)) => Ok((on_cpu?, waited?)),
+        _ => Err("schedstat has too few fields".into()),
+    }
 }
 
 fn resident() -> Result<i64> {
