@@ -13,12 +13,6 @@ use crate::{
     tls,
 };
 
-/// The share of a measured phase that a process may wait for its core before
-/// the round counts as disturbed.
-const QUIET: f64 = 0.05;
-/// How often a disturbed round is run, at most.
-const ATTEMPTS: u32 = 3;
-
 /// Stock hyper against hyper over framewright, in turn, in one run.
 #[derive(Debug, Parser)]
 #[command(name = "versus")]
@@ -26,7 +20,7 @@ pub(crate) struct Cli {
     /// What to run; everything if none is named.
     #[arg(value_name = "SCENARIO")]
     scenarios: Vec<String>,
-    /// Rounds a scenario, each of them stock and then framewright.
+    /// Rounds a scenario, each with fresh processes.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Writes one JSON object a line and a metric.
@@ -101,45 +95,18 @@ fn compare(cli: &Cli, bench: &Bench) -> Result<()> {
     let rounds = if cli.smoke { 1 } else { cli.rounds };
     for scenario in chosen {
         let mut observations = Observations::default();
-        let (mut disturbed, mut most) = (0, 0_f64);
-        for number in 1..=rounds {
-            let (round, disturbance) = quietest(bench, scenario)
-                .map_err(|error| format!("{}, round {number}: {error}", scenario.name()))?;
-            observations.append(round);
-            disturbed += u32::from(disturbance > QUIET);
-            most = most.max(disturbance);
+        for round in 1..=rounds {
+            scenario
+                .round(bench, &mut observations)
+                .map_err(|error| format!("{}, round {round}: {error}", scenario.name()))?;
         }
         let (name, metrics) = (scenario.name(), scenario.metrics());
         println!("{}", report::table(name, metrics, &observations));
-        if disturbed > 0 {
-            println!(
-                "  {disturbed} of {rounds} rounds were disturbed: a process waited up to \
-                 {:.0} % of the time for its core\n",
-                most * 100.0
-            );
-        }
         if let Some(file) = &mut json {
             file.write_all(report::json(name, metrics, &observations).as_bytes())?;
         }
     }
     Ok(())
-}
-
-/// One round, again if something else had the cores; the least disturbed.
-fn quietest(bench: &Bench, scenario: &dyn Scenario) -> Result<(Observations, f64)> {
-    let mut best: Option<(Observations, f64)> = None;
-    for _ in 0..if bench.smoke { 1 } else { ATTEMPTS } {
-        let mut round = Observations::default();
-        scenario.round(bench, &mut round)?;
-        let disturbance = bench.disturbance.take();
-        if best.as_ref().is_none_or(|(_, least)| disturbance < *least) {
-            best = Some((round, disturbance));
-        }
-        if disturbance <= QUIET {
-            break;
-        }
-    }
-    Ok(best.ok_or("no attempt was made")?)
 }
 
 fn profile(cli: &Cli, bench: &Bench, scenario: &dyn Scenario, side: &str) -> Result<()> {

@@ -7,9 +7,10 @@
 //! Every server and every client is a process of its own: this binary again,
 //! with a hidden `--role`, a current-thread tokio runtime, and a core to itself
 //! where there are two (server on the first, client on the second). A round
-//! starts fresh processes for stock, then for framewright, then for the limit
-//! (raw TCP, or rustls over raw TCP) where a scenario has one. What is printed
-//! and written are medians over the rounds.
+//! starts fresh processes for stock, for framewright, and for the limit (raw TCP,
+//! or rustls over raw TCP) where a scenario has one, and measures them in turn,
+//! a slice of a quarter of a second at a time. What is printed and written are
+//! medians over the slices of all rounds.
 //!
 //! The application is the same code on both sides, over the same counting
 //! wrapper around the same `TcpStream` with `TCP_NODELAY`; hyper's builders stand
@@ -17,11 +18,11 @@
 //!
 //! # A machine that is not quiet
 //!
-//! The kernel says how long each process waited for its core. A round in which
-//! one waited more than a twentieth of the time is run again, up to three times,
-//! and the least disturbed attempt counts; the table says how many rounds stayed
-//! disturbed. `nice -n -19 cargo bench ...`, where one may, helps: children
-//! inherit it.
+//! The kernel says how long each process waited for its core. Slices in which
+//! one waited more than 3 % of the time do not count, except that at least the
+//! quietest third do; the foot of each table says what was left. Against a busy
+//! neighbour `chrt --fifo 1 cargo bench ...`, where one may, keeps the cores;
+//! `nice` alone does little where the kernel groups tasks by session.
 //!
 //! # Profiling one side
 //!

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::message::Side;
 
-/// Something that a scenario observes once a round for each contender.
+/// Something that a scenario observes once a slice for each contender.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metric {
     pub(crate) name: &'static str,
@@ -50,34 +50,72 @@ impl From<Side> for Contender {
     }
 }
 
-/// The observations of all rounds of one scenario.
+/// What was observed of every contender within the same second.
 #[derive(Debug, Default)]
-pub(crate) struct Observations(BTreeMap<(&'static str, Contender), Vec<f64>>);
+struct Slice {
+    /// The largest share of the time that a process waited for its core.
+    disturbance: f64,
+    values: BTreeMap<(&'static str, Contender), f64>,
+}
+
+/// The share of its time that a process may wait for its core before a slice
+/// counts as disturbed.
+const QUIET: f64 = 0.03;
+
+/// The slices of all rounds of one scenario.
+#[derive(Debug, Default)]
+pub(crate) struct Observations {
+    open: Slice,
+    slices: Vec<Slice>,
+}
 
 impl Observations {
     pub(crate) fn add(&mut self, metric: &'static str, of: impl Into<Contender>, value: f64) {
-        self.0.entry((metric, of.into())).or_default().push(value);
+        self.open.values.insert((metric, of.into()), value);
     }
 
-    /// Adds those of another round.
-    pub(crate) fn append(&mut self, round: Self) {
-        for (key, values) in round.0 {
-            self.0.entry(key).or_default().extend(values);
-        }
+    /// Every contender has been observed.
+    pub(crate) fn end_slice(&mut self, disturbance: f64) {
+        self.open.disturbance = disturbance;
+        self.slices.push(std::mem::take(&mut self.open));
+    }
+
+    /// The slices that count: the quiet ones, and at least the quietest third.
+    ///
+    /// A slice is kept or dropped as a whole, so no contender is favoured.
+    fn counted(&self) -> Vec<&Slice> {
+        let mut slices: Vec<_> = self.slices.iter().collect();
+        slices.sort_by(|a, b| a.disturbance.total_cmp(&b.disturbance));
+        let quiet = slices.partition_point(|slice| slice.disturbance <= QUIET);
+        slices.truncate(quiet.max(slices.len().div_ceil(3)));
+        slices
     }
 
     fn summary(&self, metric: &'static str, of: Contender) -> Option<Summary> {
-        let mut values = self.0.get(&(metric, of))?.clone();
+        let values = |slice: &Slice| slice.values.get(&(metric, of)).copied();
+        let mut values: Vec<_> = self.counted().into_iter().filter_map(values).collect();
         let median = percentile(&mut values, 0.5);
         Some(Summary {
             median,
-            least: values[0],
-            most: values[values.len() - 1],
+            least: *values.first()?,
+            most: *values.last()?,
         })
+    }
+
+    /// One line for the foot of the table.
+    fn quietness(&self) -> String {
+        let counted = self.counted();
+        let most = counted.last().map_or(0.0, |slice| slice.disturbance);
+        format!(
+            "{} of {} slices count, in which no process waited more than {:.1} % for its core",
+            counted.len(),
+            self.slices.len(),
+            most * 100.0
+        )
     }
 }
 
-/// A metric's rounds in three numbers.
+/// A metric's slices in three numbers.
 #[derive(Clone, Copy, Debug)]
 struct Summary {
     median: f64,
@@ -157,6 +195,7 @@ pub(crate) fn table(scenario: &str, metrics: &[Metric], observations: &Observati
         );
         let _ = writeln!(table, "{}", line.trim_end());
     }
+    let _ = writeln!(table, "  {}", observations.quietness());
     table
 }
 

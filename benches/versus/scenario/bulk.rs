@@ -5,11 +5,13 @@
 //! and 8 MiB a connection on both sides: on loopback that is many times the
 //! bandwidth-delay product, so that no side ever waits for credit.
 
-use super::{Scenario, load, measure, spec};
+use std::time::Duration;
+
+use super::{Scenario, load, slices, spec};
 use crate::{
     Result,
     message::{Load, Role, Side, Spec, Windows},
-    pair::{Bench, Pair},
+    pair::{Bench, Outcome, Pair},
     report::{Contender, Metric, Observations},
 };
 
@@ -62,26 +64,21 @@ impl Scenario for Bulk {
     }
 
     fn round(&self, bench: &Bench, observations: &mut Observations) -> Result<()> {
-        for side in Side::BOTH {
-            let outcome = measure(bench, spec(bench, side, self.tls, Self::load(bench)))?;
-            let megaoctets = outcome.client.octets as f64 / 1e6;
-            // Nanoseconds an octet are seconds a gigaoctet.
-            let octets = outcome.client.octets as f64;
-            let mut add = |metric, value| observations.add(metric, side, value);
-            add(RATE, megaoctets / outcome.client.seconds);
-            add(SERVER, outcome.server.cpu as f64 / octets);
-            add(CLIENT, outcome.client.used.cpu as f64 / octets);
-            add(WRITES, outcome.server.writes as f64 / megaoctets);
-            add(READS, outcome.client.used.reads as f64 / megaoctets);
+        let spec = |side| spec(bench, side, self.tls, Self::load(bench));
+        let start = |server, client, side| Pair::start(bench, server, client, spec(side));
+        let mut stock = start(Role::Server, Role::Client, Side::Stock)?;
+        let mut framewright = start(Role::Server, Role::Client, Side::Framewright)?;
+        // The limit has no transport; the side that it is given means nothing.
+        let mut raw = start(Role::RawWriter, Role::RawReader, Side::Stock)?;
+        for _ in 0..slices(bench) {
+            observe(Side::Stock, &stock.measure(Duration::ZERO)?, observations);
+            let outcome = framewright.measure(Duration::ZERO)?;
+            observe(Side::Framewright, &outcome, observations);
+            let limit = raw.measure_client()?;
+            let rate = limit.octets as f64 / 1e6 / limit.seconds;
+            observations.add(RATE, Contender::Limit, rate);
+            observations.end_slice(bench.disturbance.take());
         }
-        // The limit needs no side of its own; it ignores the one it is given.
-        let raw = spec(bench, Side::Stock, self.tls, Self::load(bench));
-        let raw = Pair::start(bench, Role::RawWriter, Role::RawReader, raw)?.measure_client()?;
-        observations.add(
-            RATE,
-            Contender::Limit,
-            raw.octets as f64 / 1e6 / raw.seconds,
-        );
         Ok(())
     }
 
@@ -89,4 +86,17 @@ impl Scenario for Bulk {
         let spec = spec(bench, side, self.tls, Self::load(bench));
         Some((Role::Server, Role::Client, spec))
     }
+}
+
+fn observe(side: Side, outcome: &Outcome, observations: &mut Observations) {
+    let (client, server) = (&outcome.client, &outcome.server);
+    let octets = client.octets as f64;
+    let megaoctets = octets / 1e6;
+    let mut add = |metric, value| observations.add(metric, side, value);
+    add(RATE, megaoctets / client.seconds);
+    // Nanoseconds an octet are seconds a gigaoctet.
+    add(SERVER, server.cpu as f64 / octets);
+    add(CLIENT, client.used.cpu as f64 / octets);
+    add(WRITES, server.writes as f64 / megaoctets);
+    add(READS, client.used.reads as f64 / megaoctets);
 }

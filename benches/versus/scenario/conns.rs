@@ -1,6 +1,6 @@
 //! Many connections, a few requests on each.
 
-use super::{Scenario, load, measure, spec};
+use super::{Scenario, in_turn, load, spec};
 use crate::{
     Result,
     message::{Load, Role, Side, Spec},
@@ -36,11 +36,11 @@ impl Scenario for Conns {
     }
 
     fn round(&self, bench: &Bench, observations: &mut Observations) -> Result<()> {
-        for side in Side::BOTH {
-            let client = measure(bench, spec(bench, side, false, Self::load(bench)))?.client;
+        let spec = |side| spec(bench, side, false, Self::load(bench));
+        in_turn(bench, observations, spec, |side, outcome, observations| {
+            let client = outcome.client;
             observations.add(RATE, side, client.requests as f64 / client.seconds);
-        }
-        Ok(())
+        })
     }
 
     fn pair(&self, bench: &Bench, side: Side) -> Option<(Role, Role, Spec)> {

@@ -77,6 +77,7 @@ impl Scenario for Idle {
             observations.add(RESIDENT, side, server.resident as f64 / connections);
             observations.add(HELD, side, server.buffers_held as f64);
         }
+        observations.end_slice(bench.disturbance.take());
         Ok(())
     }
 }

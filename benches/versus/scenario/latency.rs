@@ -1,6 +1,6 @@
 //! One small request at a time: what the transport adds to a round trip.
 
-use super::{Scenario, load, measure, spec};
+use super::{Scenario, in_turn, load, spec};
 use crate::{
     Result,
     message::{Role, Side, Spec},
@@ -34,12 +34,11 @@ impl Scenario for Latency {
     }
 
     fn round(&self, bench: &Bench, observations: &mut Observations) -> Result<()> {
-        for side in Side::BOTH {
-            let client = measure(bench, spec(bench, side, self.tls, load(bench)))?.client;
-            observations.add(MIDDLE, side, client.p50);
-            observations.add(TAIL, side, client.p99);
-        }
-        Ok(())
+        let spec = |side| spec(bench, side, self.tls, load(bench));
+        in_turn(bench, observations, spec, |side, outcome, observations| {
+            observations.add(MIDDLE, side, outcome.client.p50);
+            observations.add(TAIL, side, outcome.client.p99);
+        })
     }
 
     fn pair(&self, bench: &Bench, side: Side) -> Option<(Role, Role, Spec)> {

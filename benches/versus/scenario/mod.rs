@@ -6,6 +6,8 @@ pub(crate) mod idle;
 mod latency;
 mod small;
 
+use std::time::Duration;
+
 use crate::{
     Result,
     message::{Load, Role, Side, Spec},
@@ -23,8 +25,9 @@ pub(crate) trait Scenario: Sync {
     /// In the order of the table.
     fn metrics(&self) -> &'static [Metric];
 
-    /// Runs stock, framewright and the limit once each, in this order, and adds
-    /// what it observed under the names of its metrics.
+    /// Starts the processes of stock, framewright and the limit, measures them
+    /// in turn, a slice at a time, and adds what it observed under the names of
+    /// its metrics.
     fn round(&self, bench: &Bench, observations: &mut Observations) -> Result<()>;
 
     /// The processes of one side, for `--profile`, if it is a simple pair.
@@ -52,7 +55,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Scenario> {
 /// A load of 100-octet responses on one connection, one in flight; scenarios
 /// change what is theirs.
 fn load(bench: &Bench) -> Load {
-    let (warm_up, measured) = if bench.smoke { (20, 100) } else { (300, 1500) };
+    let (warm_up, measured) = if bench.smoke { (20, 100) } else { (300, 250) };
     Load {
         octets: 100,
         connections: 1,
@@ -72,7 +75,34 @@ fn spec(bench: &Bench, side: Side, tls: bool, load: Load) -> Spec {
     }
 }
 
-/// One round of one side: fresh processes, warm-up, measured phase.
-fn measure(bench: &Bench, spec: Spec) -> Result<Outcome> {
-    Pair::start(bench, Role::Server, Role::Client, spec)?.measure(std::time::Duration::ZERO)
+/// Slices a round: stock, framewright, stock, framewright ... with the processes
+/// of both alive, those that are not measured asleep.
+///
+/// On a shared machine the time that others take drifts within seconds. Short
+/// slices side by side meet the same drift; together they make a second and a
+/// half a side.
+fn slices(bench: &Bench) -> usize {
+    if bench.smoke { 1 } else { 6 }
+}
+
+/// One round of both sides with fresh processes; `observe` sees every slice.
+fn in_turn(
+    bench: &Bench,
+    observations: &mut Observations,
+    spec: impl Fn(Side) -> Spec,
+    observe: impl Fn(Side, &Outcome, &mut Observations),
+) -> Result<()> {
+    let start = |side| Pair::start(bench, Role::Server, Role::Client, spec(side));
+    let mut stock = start(Side::Stock)?;
+    let mut framewright = start(Side::Framewright)?;
+    for _ in 0..slices(bench) {
+        observe(Side::Stock, &stock.measure(Duration::ZERO)?, observations);
+        observe(
+            Side::Framewright,
+            &framewright.measure(Duration::ZERO)?,
+            observations,
+        );
+        observations.end_slice(bench.disturbance.take());
+    }
+    Ok(())
 }

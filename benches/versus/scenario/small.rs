@@ -1,6 +1,6 @@
 //! Many small responses at a time on one connection.
 
-use super::{Scenario, load, measure, spec};
+use super::{Scenario, in_turn, load, spec};
 use crate::{
     Result,
     message::{Load, Role, Side, Spec},
@@ -50,16 +50,15 @@ impl Scenario for Small {
     }
 
     fn round(&self, bench: &Bench, observations: &mut Observations) -> Result<()> {
-        for side in Side::BOTH {
-            let outcome = measure(bench, spec(bench, side, self.tls, Self::load(bench)))?;
+        let spec = |side| spec(bench, side, self.tls, Self::load(bench));
+        in_turn(bench, observations, spec, |side, outcome, observations| {
             let requests = outcome.client.requests as f64;
             let mut add = |metric, value| observations.add(metric, side, value);
             add(RATE, requests / outcome.client.seconds);
             add(TAIL, outcome.client.p99);
             add(WRITES, outcome.server.writes as f64 / requests);
             add(ALLOCATIONS, outcome.server.allocations as f64 / requests);
-        }
-        Ok(())
+        })
     }
 
     fn pair(&self, bench: &Bench, side: Side) -> Option<(Role, Role, Spec)> {
