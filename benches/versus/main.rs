@@ -20,9 +20,8 @@
 //!
 //! The kernel says how long each process waited for its core. Slices in which
 //! one waited more than 3 % of the time do not count, except that at least the
-//! quietest third do; the foot of each table says what was left. Against a busy
-//! neighbour `chrt --fifo 1 cargo bench ...`, where one may, keeps the cores;
-//! `nice` alone does little where the kernel groups tasks by session.
+//! quietest third do; the foot of each table says what was left. Ratios then
+//! still hold, since both sides met the same neighbours; absolute numbers do not.
 //!
 //! # Profiling one side
 //!
