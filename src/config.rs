@@ -26,7 +26,7 @@ pub struct Config {
     pub(crate) batch_max: usize,
     pub(crate) defer_flush: bool,
     pub(crate) turn: u32,
-    /// The IO below is TLS. Set by the constructors that know.
+    /// The IO below is TLS: it is given whole records, and reads ahead itself.
     pub(crate) tls_records: bool,
 }
 
@@ -109,6 +109,19 @@ impl Config {
         self
     }
 
+    /// Header blocks that the stack gets in one go. A longer burst of them is
+    /// handed over in turns, and between two turns the stack acts on what it has:
+    /// the first answers are on their way while the rest is worked on.
+    ///
+    /// # Default
+    ///
+    /// TODO. At least 1; `u32::MAX` for no turns.
+    #[must_use]
+    pub fn turn(mut self, header_blocks: u32) -> Self {
+        self.turn = header_blocks.max(1);
+        self
+    }
+
     /// Whether a flush may be answered a moment before the octets are written,
     /// so that more of them go out in one call. They go out before the task that
     /// drives the connection sleeps.
@@ -119,6 +132,12 @@ impl Config {
     #[must_use]
     pub fn defer_flush(mut self, defer: bool) -> Self {
         self.defer_flush = defer;
+        self
+    }
+
+    /// Whether the IO below is TLS.
+    pub(crate) fn over_tls(mut self, is_tls: bool) -> Self {
+        self.tls_records = is_tls;
         self
     }
 }

@@ -5,38 +5,36 @@
 /// The stack flushes after every large frame and at the end of every poll. To
 /// wait for more is worth it only where more tends to come, so this keeps
 /// score: a batch that gathered several flushes pays for waiting, one that
-/// gathered a single flush pays against it. A lone request or response is
-/// therefore written at once (rule B4).
-#[derive(Clone, Copy, Debug)]
+/// gathered a single flush pays against it. A lone request, response or event
+/// is therefore written at once (rule B4).
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deferral {
     /// How many more batches may be waited for in vain, at most `MAX_SCORE`.
     score: u8,
-    /// Whether the peer has been heard since the last flush.
-    heard: bool,
+    /// Whether there was a flush since the task last went to sleep.
+    flushed: bool,
 }
 
 const MAX_SCORE: u8 = 4;
 
 impl Deferral {
-    pub(crate) fn new() -> Self {
-        Self {
-            score: 0,
-            heard: true,
-        }
+    /// Whether more is likely to follow what is written now.
+    pub(crate) fn expects_more(&self) -> bool {
+        self.score > 0 || self.flushed
     }
 
-    /// Whether to wait with this flush.
-    pub(crate) fn worthwhile(&mut self) -> bool {
-        // Two flushes with nothing heard in between could have been one.
-        if !std::mem::take(&mut self.heard) {
+    /// The stack flushes octets of its own: whether to wait with it.
+    pub(crate) fn flush(&mut self) -> bool {
+        // Two flushes with no sleep in between could have been one.
+        if std::mem::replace(&mut self.flushed, true) {
             self.score = MAX_SCORE;
         }
         self.score > 0
     }
 
-    /// Octets came from the peer.
-    pub(crate) fn heard_from_peer(&mut self) {
-        self.heard = true;
+    /// The task goes to sleep: what follows is another occasion.
+    pub(crate) fn sleeps(&mut self) {
+        self.flushed = false;
     }
 
     /// A batch went out that had gathered this many flushes.
@@ -54,26 +52,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn b4_a_lone_request_is_not_waited_for() {
-        let mut deferral = Deferral::new();
+    fn b4_what_is_alone_is_not_waited_for() {
+        let mut deferral = Deferral::default();
         for _ in 0..10 {
-            assert!(!deferral.worthwhile());
-            deferral.heard_from_peer();
+            assert!(!deferral.expects_more());
+            assert!(!deferral.flush());
+            deferral.sleeps();
         }
     }
 
     #[test]
     fn b1_flushes_in_a_row_are_worth_waiting_for_until_they_stop() {
-        let mut deferral = Deferral::new();
-        assert!(!deferral.worthwhile());
-        assert!(deferral.worthwhile());
+        let mut deferral = Deferral::default();
+        assert!(!deferral.flush());
+        assert!(deferral.expects_more());
+        assert!(deferral.flush());
         deferral.batch_done(7);
         for _ in 0..MAX_SCORE {
-            deferral.heard_from_peer();
-            assert!(deferral.worthwhile());
+            deferral.sleeps();
+            assert!(deferral.flush());
             deferral.batch_done(1);
         }
-        deferral.heard_from_peer();
-        assert!(!deferral.worthwhile());
+        deferral.sleeps();
+        assert!(!deferral.flush());
     }
 }

@@ -14,9 +14,6 @@ use super::frame::DEFAULT_MAX_FRAME_SIZE;
 use super::head::{Flags, FrameType, Head};
 use super::settings;
 
-/// PINGs of our own that may wait for their acknowledgement at one time.
-pub(crate) const MAX_PINGS: usize = 32;
-
 /// A stretch of octets for the stack, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
@@ -42,13 +39,17 @@ pub(crate) struct Inbound {
     told: u32,
     /// Whether the stack has been told a frame size.
     has_told: bool,
-    /// The peer's real `SETTINGS_MAX_FRAME_SIZE`.
+    /// The peer's real `SETTINGS_MAX_FRAME_SIZE`, as it last said.
     peer_limit: u32,
+    /// SETTINGS of the peer that the stack has not acknowledged.
+    unacknowledged: u32,
+    /// The least limit that held since the stack had acknowledged all.
+    least_limit: u32,
     /// Header blocks between two pauses.
     turn: u32,
     /// Header blocks since the last pause.
     blocks: u32,
-    /// PINGs of our own that are not acknowledged, at most [`MAX_PINGS`].
+    /// PINGs of our own that are not acknowledged.
     pings: Vec<[u8; 8]>,
     acked: Vec<[u8; 8]>,
     counts: FrameCounts,
@@ -64,6 +65,8 @@ impl Inbound {
             told,
             has_told: false,
             peer_limit: DEFAULT_MAX_FRAME_SIZE,
+            unacknowledged: 0,
+            least_limit: DEFAULT_MAX_FRAME_SIZE,
             turn,
             blocks: 0,
             pings: Vec::new(),
@@ -87,6 +90,9 @@ impl Inbound {
                     self.counts.add(head.kind);
                     if head.kind == FrameType::HEADERS && self.ends_turn() {
                         runs.push_back(Run::Pause);
+                    }
+                    if head.kind == FrameType::SETTINGS && !head.flags.contains(Flags::ACK) {
+                        self.unacknowledged = self.unacknowledged.saturating_add(1);
                     }
                     if self.is_of_interest(head) {
                         self.held = Some(octets.to_vec());
@@ -131,24 +137,25 @@ impl Inbound {
         self.deframer = Deframer::default();
     }
 
-    /// The peer's real `SETTINGS_MAX_FRAME_SIZE`.
+    /// The largest frame that may be sent to the peer now. A lower limit holds
+    /// at once; a higher one once the stack has acknowledged it, because some
+    /// peers go by the old one until then (RFC 9113, section 6.5.3).
     pub(crate) fn peer_limit(&self) -> u32 {
-        self.peer_limit
+        self.least_limit.min(self.peer_limit)
+    }
+
+    /// The stack has acknowledged so many SETTINGS frames.
+    pub(crate) fn acknowledged(&mut self, settings: u32) {
+        self.unacknowledged = self.unacknowledged.saturating_sub(settings);
+        if self.unacknowledged == 0 {
+            self.least_limit = self.peer_limit;
+        }
     }
 
     /// A PING of our own goes out: the next acknowledgement with this payload
-    /// is not the stack's. `false`, and nothing is noted, if too many are out.
-    pub(crate) fn expect_ack(&mut self, payload: [u8; 8]) -> bool {
-        let room = self.pings.len() < MAX_PINGS;
-        if room {
-            self.pings.push(payload);
-        }
-        room
-    }
-
-    /// Whether another PING of our own may go out.
-    pub(crate) fn may_ping(&self) -> bool {
-        self.pings.len() < MAX_PINGS
+    /// is not the stack's. The caller bounds how many are out.
+    pub(crate) fn expect_ack(&mut self, payload: [u8; 8]) {
+        self.pings.push(payload);
     }
 
     /// The payloads of our PINGs that were acknowledged since the last call.
@@ -200,11 +207,13 @@ impl Inbound {
         };
         if let Some(limit) = named {
             self.peer_limit = limit;
+            self.least_limit = self.least_limit.min(limit);
         }
         let told = self.told.max(self.peer_limit);
+        let fits = payload.len() + 6 <= DEFAULT_MAX_FRAME_SIZE as usize;
         if settings::raise_max_frame_size(payload, told) {
             self.has_told = true;
-        } else if !self.has_told && payload.len() + 6 <= DEFAULT_MAX_FRAME_SIZE as usize {
+        } else if !self.has_told && fits && told > self.peer_limit {
             self.has_told = true;
             frame.extend(settings::max_frame_size_parameter(told));
             let length = (frame.len() - Head::LEN) as u32;

@@ -147,6 +147,40 @@ impl Outbound {
         self.head_sent = self.deframer.partial_head().len() as u8;
     }
 
+    /// Whether `bufs`, all of them, go to the wire just as they are.
+    pub(crate) fn is_verbatim<'a>(mut self, bufs: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        for mut input in bufs {
+            loop {
+                let (n, wire) = self.next(input, usize::MAX);
+                let as_it_is = match wire {
+                    Some(Wire::Head(lead)) => lead.octets() == &input[..n],
+                    Some(Wire::Payload(m)) => m == n,
+                    None if n == 0 => break,
+                    None => false,
+                };
+                if !as_it_is {
+                    return false;
+                }
+                input = &input[n..];
+            }
+        }
+        true
+    }
+
+    /// The octets that were taken from the stack, but wait for the rest of their
+    /// head. For the end of a connection: nothing follows.
+    pub(crate) fn take_partial_head(&mut self) -> Vec<u8> {
+        let taken = match self.rest {
+            Rest::PadLength(head) => head.encode().to_vec(),
+            _ => self.deframer.partial_head()[usize::from(self.head_sent)..].to_vec(),
+        };
+        *self = Self {
+            limit: self.limit,
+            ..Self::new()
+        };
+        taken
+    }
+
     /// Whether a frame that is not the stack's may go to the wire here: between
     /// wire frames, outside of header blocks, and after the first frame.
     pub(crate) fn at_boundary(&self) -> bool {

@@ -19,6 +19,9 @@ use crate::proto::head::FrameType;
 /// Frames that may wait to be sent, for each connection.
 const MAX_FRAMES: usize = 64;
 
+/// PINGs that may wait to be sent or to be acknowledged, for each connection.
+const MAX_PINGS: usize = 32;
+
 /// Octets of payload that may wait to be sent, for each connection.
 const MAX_OCTETS: usize = 64 * 1024;
 
@@ -61,7 +64,8 @@ impl ConnectionHandle {
     ///   for the acknowledgement of a PING;
     /// - [`HandleError::Frame`] for a malformed frame, or one of over 16,384
     ///   octets, which not every peer takes;
-    /// - [`HandleError::Full`] if 64 frames or 64 KiB wait already;
+    /// - [`HandleError::Full`] if 64 frames or 64 KiB wait already, or if 32 PINGs
+    ///   are not acknowledged;
     /// - [`HandleError::NotHttp2`] if the connection speaks something else;
     /// - [`HandleError::Closed`] once the connection is gone.
     pub fn send_frames(&self, frames: impl IntoIterator<Item = Frame>) -> Result<(), HandleError> {
@@ -186,6 +190,8 @@ struct Requests {
     /// At most [`MAX_FRAMES`] and [`MAX_OCTETS`].
     queue: VecDeque<Request>,
     octets: usize,
+    /// PINGs in the queue and on their way, at most [`MAX_PINGS`].
+    pings: usize,
     /// The task that drives the connection.
     task: Option<Waker>,
     not_http2: bool,
@@ -196,6 +202,8 @@ impl Shared {
     fn request(&self, new: impl IntoIterator<Item = Request>) -> Result<(), HandleError> {
         let new: Vec<Request> = new.into_iter().collect();
         let octets: usize = new.iter().map(|r| r.frame.payload().len()).sum();
+        let is_ping = |r: &&Request| r.frame.kind() == FrameType::PING;
+        let pings = new.iter().filter(is_ping).count();
         let mut requests = self.requests.lock();
         if requests.closed {
             return Err(HandleError::Closed);
@@ -203,10 +211,14 @@ impl Shared {
         if requests.not_http2 {
             return Err(HandleError::NotHttp2);
         }
-        if requests.queue.len() + new.len() > MAX_FRAMES || requests.octets + octets > MAX_OCTETS {
+        if requests.queue.len() + new.len() > MAX_FRAMES
+            || requests.octets + octets > MAX_OCTETS
+            || requests.pings + pings > MAX_PINGS
+        {
             return Err(HandleError::Full);
         }
         requests.octets += octets;
+        requests.pings += pings;
         requests.queue.extend(new);
         self.pending.store(true, Ordering::Release);
         let task = requests.task.take();
@@ -221,7 +233,11 @@ impl Shared {
     pub(super) fn register(&self, task: &Waker) {
         let mut requests = self.requests.lock();
         if !requests.task.as_ref().is_some_and(|t| t.will_wake(task)) {
-            requests.task = Some(task.clone());
+            let old = requests.task.replace(task.clone());
+            // What a waker owns may use a handle: it is dropped without the
+            // lock.
+            drop(requests);
+            drop(old);
         }
     }
 
@@ -230,19 +246,22 @@ impl Shared {
         self.pending.load(Ordering::Acquire)
     }
 
-    /// The next request, if `take` agrees to it.
-    pub(super) fn next(&self, take: impl FnOnce(&Frame) -> bool) -> Option<Request> {
+    /// The next request.
+    pub(super) fn next(&self) -> Option<Request> {
         let mut requests = self.requests.lock();
-        let next = match requests.queue.front() {
-            Some(front) if take(&front.frame) => requests.queue.pop_front(),
-            _ => None,
-        };
+        let next = requests.queue.pop_front();
         if let Some(next) = &next {
             requests.octets -= next.frame.payload().len();
         }
         self.pending
             .store(!requests.queue.is_empty(), Ordering::Release);
         next
+    }
+
+    /// A PING that was sent is acknowledged.
+    pub(super) fn ping_acknowledged(&self) {
+        let mut requests = self.requests.lock();
+        requests.pings = requests.pings.saturating_sub(1);
     }
 
     /// The connection turned out to speak something else.
@@ -261,11 +280,12 @@ impl Shared {
 
     fn forget(&self, mut requests: parking_lot::MutexGuard<'_, Requests>) {
         let queue = std::mem::take(&mut requests.queue);
+        let task = requests.task.take();
         requests.octets = 0;
-        requests.task = None;
         self.pending.store(false, Ordering::Release);
         drop(requests);
-        // Answers are dropped without the lock: that wakes other tasks.
-        drop(queue);
+        // Dropped without the lock: answers wake other tasks, and what a waker
+        // owns may use a handle.
+        drop((queue, task));
     }
 }

@@ -43,9 +43,12 @@ use crate::proto::preface::{Preface, Verdict};
 ///
 /// # Driving
 ///
-/// One task polls it, reads and writes alike, as hyper does with a connection;
-/// octets of a deferred flush are written from within that task's `poll_read`.
-/// Each `Pending` has registered the task's waker.
+/// One task polls it, reads and writes alike, and does so whenever it is woken,
+/// as hyper does with a connection: octets of a deferred flush are written from
+/// within that task's `poll_read`. A program that polls a connection only now
+/// and then, such as a loop around the `accept` of the `h2` crate that awaits
+/// something else in between, has to turn deferring off
+/// ([`Config::defer_flush`]). Each `Pending` has registered the task's waker.
 ///
 /// # Errors
 ///
@@ -57,7 +60,8 @@ use crate::proto::preface::{Preface, Verdict};
 ///
 /// At most [`Config::batch`] of octets to write and [`Config::read_ahead`] of
 /// octets read; an idle connection holds no buffer. Dropping it makes one
-/// attempt, which does not block, to write what a deferred flush left.
+/// attempt, which does not block, to write what a deferred flush left; that
+/// polls the IO below with a waker that does nothing.
 ///
 /// # Example
 ///
@@ -86,6 +90,8 @@ pub struct Transport<IO: AsyncRead + AsyncWrite + Unpin> {
     write: WriteSide,
     pings: Vec<Ping>,
     shared: Arc<Shared>,
+    /// An error of a write, for the stack's next call.
+    error: Option<io::Error>,
     /// Calls that the published statistics include.
     published: u64,
 }
@@ -132,6 +138,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
             write: WriteSide::new(config),
             pings: Vec::new(),
             shared: Arc::default(),
+            error: None,
             published: 0,
         }
     }
@@ -155,6 +162,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     fn go_through(&mut self) {
         self.mode = Mode::Through;
         self.read.set_reading(Reading::Through);
+        self.write.forget_frames();
         self.shared.not_http2();
         tracing::trace!("not HTTP/2: passing octets through");
     }
@@ -171,6 +179,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
         let inbound = self.read.inbound_mut();
         self.write.set_limit(inbound.peer_limit());
         while let Some(payload) = inbound.take_acked() {
+            self.shared.ping_acknowledged();
             if let Some(at) = self.pings.iter().position(|ping| ping.payload == payload) {
                 let ping = self.pings.swap_remove(at);
                 // Nobody may be waiting any more.
@@ -183,17 +192,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
         }
     }
 
-    /// Stages what handles ask for, if a frame may go out here.
+    /// Stages what handles ask for, as far as frames may go out here.
     fn stage_requests(&mut self) {
-        while self.mode == Mode::Http2 && self.shared.has_requests() && self.write.at_boundary() {
-            let inbound = self.read.inbound_mut();
-            let request = self
-                .shared
-                .next(|frame| frame.kind() != FrameType::PING || inbound.may_ping());
-            let Some(request) = request else { return };
+        while self.mode == Mode::Http2
+            && !self.read.is_eof()
+            && self.shared.has_requests()
+            && self.write.takes_frames()
+        {
+            let Some(request) = self.shared.next() else {
+                return;
+            };
             let frame = request.frame;
             if let (FrameType::PING, Ok(payload)) = (frame.kind(), frame.payload()[..].try_into()) {
-                inbound.expect_ack(payload);
+                self.read.inbound_mut().expect_ack(payload);
                 self.pings.extend(request.answer.map(|answer| Ping {
                     payload,
                     sent: Instant::now(),
@@ -209,14 +220,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     /// Before the task sleeps: writes what a deferred flush left, and what
     /// handles asked for. An error here is one that the stack has to see.
     fn poll_before_sleep(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.write.sleeps();
         self.shared.register(cx.waker());
-        self.stage_requests();
-        if self.write.is_flush_due()
-            && let Poll::Ready(result) = self.write.poll_drain_and_flush(&mut self.io, cx)
-        {
-            return result;
+        loop {
+            self.stage_requests();
+            if !self.write.is_flush_owed() {
+                return Ok(());
+            }
+            match self.write.poll_drain_and_flush(&mut self.io, cx) {
+                // There may have been more requests than room for them.
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
         }
-        Ok(())
+    }
+
+    /// The error that a call which had no use for it has met.
+    fn take_error(&mut self) -> io::Result<()> {
+        self.error.take().map_or(Ok(()), Err)
     }
 
     fn poll_write_slices(
@@ -226,7 +248,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     ) -> Poll<io::Result<usize>> {
         match self.mode {
             Mode::Http2 => {
+                self.take_error()?;
                 let taken = ready!(self.write.poll_write(&mut self.io, cx, bufs))?;
+                let acks = self.write.take_settings_acks();
+                if acks > 0 {
+                    let inbound = self.read.inbound_mut();
+                    inbound.acknowledged(acks);
+                    self.write.set_limit(inbound.peer_limit());
+                }
                 self.stage_requests();
                 Poll::Ready(Ok(taken))
             }
@@ -284,7 +313,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
 
     /// Shows the handles the figures, if there was a call since the last time.
     fn publish(&mut self) {
-        let calls = self.write.written().calls + self.read.received().calls;
+        let written = self.write.written();
+        let calls = written.calls + written.deferred_flushes + self.read.received().calls;
         if calls != self.published {
             self.published = calls;
             self.shared.stats.publish(&self.stats());
@@ -310,17 +340,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let me = &mut *self;
-        let before = buf.filled().len();
         let mut result = me.read.poll_read(&mut me.io, cx, buf);
-        if buf.filled().len() > before {
-            me.write.heard_from_peer();
-        }
         me.after_read();
-        if me.mode == Mode::Http2 && (result.is_pending() || me.read.is_eof()) {
-            if let Err(error) = me.poll_before_sleep(cx) {
-                result = Poll::Ready(Err(error));
+        if me.mode == Mode::Http2 {
+            if result.is_pending() {
+                if let Err(error) = me.take_error().and_then(|()| me.poll_before_sleep(cx)) {
+                    result = Poll::Ready(Err(error));
+                }
+            } else if me.read.is_eof() {
+                // The end is what the stack has to see now; an error of the other
+                // direction, at its next call.
+                me.error = me.poll_before_sleep(cx).err().or(me.error.take());
             }
-        } else if result.is_pending() {
+        } else if result.is_pending() && me.mode != Mode::Through {
             me.shared.register(cx.waker());
         }
         me.noted(result)
@@ -346,14 +378,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = &mut *self;
         let result = if me.mode == Mode::Http2 {
             me.stage_requests();
-            me.write.poll_flush(&mut me.io, cx)
+            match me.take_error() {
+                Ok(()) => me.write.poll_flush(&mut me.io, cx),
+                Err(error) => Poll::Ready(Err(error)),
+            }
         } else {
             Pin::new(&mut me.io).poll_flush(cx)
         };
@@ -363,7 +398,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = &mut *self;
         me.shared.close();
+        me.pings.clear();
         if me.mode == Mode::Http2 {
+            me.take_error()?;
+            me.write.finish();
             let drained = me.write.poll_drain_and_flush(&mut me.io, cx);
             ready!(me.noted(drained))?;
         }
@@ -374,10 +412,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Transport<IO> {
     fn drop(&mut self) {
-        if self.mode == Mode::Http2 && self.write.has_staged() {
-            let mut cx = Context::from_waker(Waker::noop());
-            // One attempt. There is nobody left to tell of its failure.
-            let _ = self.write.poll_drain_and_flush(&mut self.io, &mut cx);
+        if self.mode == Mode::Http2 {
+            self.write.finish();
+            if self.write.has_staged() || self.write.is_flush_owed() {
+                let mut cx = Context::from_waker(Waker::noop());
+                // One attempt. There is nobody left to tell of its failure.
+                let _ = self.write.poll_drain_and_flush(&mut self.io, &mut cx);
+            }
         }
         self.shared.stats.publish(&self.stats());
         self.shared.close();

@@ -16,6 +16,10 @@ use crate::proto::preface::{Preface, Verdict};
 /// low. It is less than what h2 offers, and more than a few small requests.
 const ENOUGH: usize = 4 * 1024;
 
+/// More runs than this are not kept room for: a peer that makes many, with a
+/// burst of SETTINGS, must not pin memory.
+const MANY_RUNS: usize = 64;
+
 /// What was read, for the statistics.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Received {
@@ -312,6 +316,17 @@ impl ReadSide {
         }
         if self.runs.is_empty() {
             self.buf = None;
+            if self.runs.capacity() > MANY_RUNS {
+                self.runs = VecDeque::new();
+            }
         }
+    }
+}
+
+#[cfg(test)]
+impl ReadSide {
+    /// The size of the next read, and the runs that there is room for.
+    pub(super) fn memory(&self) -> (usize, usize) {
+        (self.size, self.runs.capacity())
     }
 }

@@ -7,6 +7,9 @@ use crate::pool::{BufferPool, PooledBuf};
 /// The first buffer of a batch: enough for many small frames.
 const FIRST: usize = 4 * 1024;
 
+/// The largest buffer of a batch.
+const LARGEST: usize = 256 * 1024;
+
 /// Copied octets in pooled buffers, in order. Holds no buffer while empty.
 #[derive(Debug)]
 pub(super) struct Staged {
@@ -54,12 +57,13 @@ impl Staged {
         }
         while !octets.is_empty() {
             // Each buffer of a batch is larger than the one before it, so that
-            // a batch of any size is a handful of buffers.
+            // a batch is a handful of buffers. A batch that is never quite
+            // written goes on for ever, so there is a largest.
             let size = match self.bufs.back() {
-                Some(last) => last.capacity() * 4,
+                Some(last) => (last.capacity() * 4).min(LARGEST),
                 None => FIRST,
             };
-            let mut buf = self.pool.acquire(size.max(octets.len()));
+            let mut buf = self.pool.acquire(size);
             let n = buf.append(octets);
             octets = &octets[n..];
             self.bufs.push_back(buf);

@@ -25,7 +25,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<server::TlsStream<ReadAhead<I
         tls.get_mut()
             .1
             .set_buffer_limit(Some(buffer_limit(&config)));
-        Ok(Self::server(tls, over_tls(config)))
+        Ok(Self::server(tls, config.over_tls(true)))
     }
 }
 
@@ -49,7 +49,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<client::TlsStream<ReadAhead<I
         tls.get_mut()
             .1
             .set_buffer_limit(Some(buffer_limit(&config)));
-        Ok(Self::client(tls, over_tls(config)))
+        Ok(Self::client(tls, config.over_tls(true)))
     }
 }
 
@@ -57,9 +57,4 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<client::TlsStream<ReadAhead<I
 /// encrypted in one go. Its own limit cuts a batch at 64 KiB.
 fn buffer_limit(config: &Config) -> usize {
     config.batch_max
-}
-
-fn over_tls(mut config: Config) -> Config {
-    config.tls_records = true;
-    config
 }

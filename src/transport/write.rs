@@ -41,7 +41,7 @@ pub(super) struct WriteSide {
     records: bool,
     /// Whether flushes may be answered before the octets are written.
     defer: bool,
-    /// Octets were staged since the last flush.
+    /// Octets of the stack came since the last flush.
     fresh: bool,
     /// Staged octets include a frame that no flush may be deferred for.
     urgent: bool,
@@ -49,8 +49,10 @@ pub(super) struct WriteSide {
     flushes: u32,
     /// The task has woken itself since then, so that the batch goes out.
     woken: bool,
-    /// The IO below was written to since it was last flushed.
-    dirty: bool,
+    /// A flush was answered that the IO below has not seen yet.
+    owed: bool,
+    /// SETTINGS that the stack has acknowledged since somebody asked.
+    settings_acks: u32,
     /// The frame that was staged last, if more DATA may be joined to it, and
     /// where its head is.
     joinable: Option<(Head, u64)>,
@@ -63,14 +65,15 @@ impl WriteSide {
             outbound: Outbound::new(),
             staged: Staged::new(config.pool.clone()),
             batch: BatchSize::new(config.batch_min, config.batch_max),
-            deferral: Deferral::new(),
+            deferral: Deferral::default(),
             records: config.tls_records,
             defer: config.defer_flush,
             fresh: false,
             urgent: false,
             flushes: 0,
             woken: false,
-            dirty: false,
+            owed: false,
+            settings_acks: 0,
             joinable: None,
             written: Written::default(),
         }
@@ -80,23 +83,44 @@ impl WriteSide {
         &self.written
     }
 
-    pub(super) fn heard_from_peer(&mut self) {
-        self.deferral.heard_from_peer();
+    /// The task is about to sleep.
+    pub(super) fn sleeps(&mut self) {
+        self.deferral.sleeps();
+    }
+
+    /// SETTINGS that the stack has acknowledged since the last call.
+    pub(super) fn take_settings_acks(&mut self) -> u32 {
+        std::mem::take(&mut self.settings_acks)
+    }
+
+    /// The connection turned out to have no frames.
+    pub(super) fn forget_frames(&mut self) {
+        self.written.frames = FrameCounts::default();
     }
 
     pub(super) fn set_limit(&mut self, limit: u32) {
         self.outbound.set_limit(limit);
     }
 
-    /// Whether a frame of our own may be staged now.
-    pub(super) fn at_boundary(&self) -> bool {
-        self.outbound.at_boundary()
+    /// Whether a frame of our own may be staged now: where no frame of the
+    /// stack's is cut in two, and while there is room for more.
+    pub(super) fn takes_frames(&self) -> bool {
+        self.outbound.at_boundary() && self.staged.len() < self.batch.get()
     }
 
-    /// Whether octets wait that the stack believes to be flushed, or that it
-    /// does not know of.
-    pub(super) fn is_flush_due(&self) -> bool {
-        self.flushes > 0
+    /// Whether a flush was answered, or a frame of our own was staged, whose
+    /// octets are still on their way.
+    pub(super) fn is_flush_owed(&self) -> bool {
+        self.owed
+    }
+
+    /// The stack has nothing more to send: what waits for the rest of its head
+    /// goes out as it is.
+    pub(super) fn finish(&mut self) {
+        let partial = self.outbound.take_partial_head();
+        if !partial.is_empty() {
+            self.staged.append(&partial);
+        }
     }
 
     pub(super) fn has_staged(&self) -> bool {
@@ -105,12 +129,12 @@ impl WriteSide {
 
     /// Stages a frame of our own. It goes out as if it had been flushed.
     pub(super) fn stage_frame(&mut self, head: Head, payload: &[u8]) {
-        debug_assert!(self.at_boundary());
+        debug_assert!(self.outbound.at_boundary());
         self.joinable = None;
         self.staged.append(&head.encode());
         self.staged.append(payload);
         self.written.frames.add(head.kind);
-        self.flushes += 1;
+        self.owed = true;
     }
 
     /// Writes octets just as they are, in one call.
@@ -147,6 +171,13 @@ impl WriteSide {
         if total == 0 {
             return Poll::Ready(Ok(0));
         }
+        if self.staged.is_empty() && !(self.defer && self.deferral.expects_more()) {
+            // This is all there is to write, most likely.
+            let slices = bufs.iter().map(|buf| &buf[..]);
+            if self.outbound.is_verbatim(slices) {
+                return self.poll_write_verbatim(io, cx, bufs);
+            }
+        }
         if self.staged.len() + total < self.batch.get() {
             self.stage(bufs, total);
             return Poll::Ready(Ok(total));
@@ -162,6 +193,26 @@ impl WriteSide {
                 return Poll::Ready(Ok(taken));
             }
         }
+    }
+
+    /// Writes octets that are on the wire as they are here.
+    fn poll_write_verbatim<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let io = Pin::new(io);
+        let n = ready!(match bufs {
+            [only] => io.poll_write(cx, only),
+            several => io.poll_write_vectored(cx, several),
+        })?;
+        if n == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.count_write(n);
+        self.fresh = true;
+        Poll::Ready(Ok(self.commit(bufs, n)))
     }
 
     /// For an IO that takes one slice at a time, copies are cheaper than calls.
@@ -320,15 +371,15 @@ impl WriteSide {
         io: &mut IO,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let fresh = std::mem::take(&mut self.fresh);
-        if !self.staged.is_empty()
-            && fresh
+        let has_more = std::mem::take(&mut self.fresh) && self.deferral.flush();
+        if has_more
             && self.defer
             && !self.urgent
+            && !self.staged.is_empty()
             && self.staged.len() < self.batch.get()
-            && self.deferral.worthwhile()
         {
             self.flushes += 1;
+            self.owed = true;
             self.written.deferred_flushes += 1;
             if !self.woken {
                 self.woken = true;
@@ -350,10 +401,8 @@ impl WriteSide {
         if staged > 0 {
             self.batch.drained(staged);
         }
-        if self.dirty {
-            ready!(Pin::new(io).poll_flush(cx))?;
-            self.dirty = false;
-        }
+        ready!(Pin::new(io).poll_flush(cx))?;
+        self.owed = false;
         Poll::Ready(Ok(()))
     }
 
@@ -392,15 +441,16 @@ impl WriteSide {
     fn note_head(&mut self, lead: &Lead) {
         let head = lead.head;
         self.written.frames.add(head.kind);
+        let is_ack = head.flags.contains(Flags::ACK);
         self.urgent |= match head.kind {
             FrameType::SETTINGS | FrameType::GOAWAY => true,
-            FrameType::PING => head.flags.contains(Flags::ACK),
+            FrameType::PING => is_ack,
             _ => false,
         };
+        self.settings_acks += u32::from(head.kind == FrameType::SETTINGS && is_ack);
     }
 
     fn count_write(&mut self, n: usize) {
-        self.dirty = true;
         self.written.calls += 1;
         self.written.octets += n as u64;
         self.written.largest_batch = self.written.largest_batch.max(n as u64);

@@ -87,7 +87,7 @@ fn oracle(frames: &[Raw], told: u32) -> (Vec<Raw>, u32) {
                 has_told = true;
             }
         }
-        if !has_told && n + 6 <= 16_384 {
+        if !has_told && n + 6 <= 16_384 && told > limit {
             has_told = true;
             frame.payload.extend([0, 5]);
             frame.payload.extend(told.max(limit).to_be_bytes());
@@ -121,6 +121,7 @@ proptest! {
         finish(&mut inbound, &mut seen);
         let (expected, limit) = oracle(&frames, told);
         prop_assert!(parse(&seen) == expected);
+        inbound.acknowledged(u32::MAX);
         prop_assert_eq!(inbound.peer_limit(), limit);
         prop_assert_eq!(inbound.counts().total(), frames.len() as u64);
     }
@@ -157,7 +158,7 @@ proptest! {
         };
         let mut inbound = Inbound::new(16_384, u32::MAX);
         for n in &ours {
-            prop_assert!(inbound.expect_ack([*n; 8]));
+            inbound.expect_ack([*n; 8]);
         }
         let mut frames = Vec::new();
         for n in &acks {
@@ -187,14 +188,85 @@ proptest! {
 }
 
 #[test]
-fn pings_of_our_own_are_bounded() {
+fn f5_a_lower_limit_holds_at_once_and_a_higher_one_once_it_is_acknowledged() {
+    let mut inbound = Inbound::new(262_144, u32::MAX);
+    let send = |inbound: &mut Inbound, limit| {
+        pass_through(inbound, &encode(&[settings(&[(5, limit)])]), &[7]);
+        inbound.peer_limit()
+    };
+    assert_eq!(send(&mut inbound, 50_000), 16_384);
+    inbound.acknowledged(1);
+    assert_eq!(inbound.peer_limit(), 50_000);
+    assert_eq!(send(&mut inbound, 20_000), 20_000);
+    assert_eq!(send(&mut inbound, 70_000), 20_000);
+    inbound.acknowledged(1);
+    assert_eq!(inbound.peer_limit(), 20_000);
+    assert_eq!(send(&mut inbound, 60_000), 20_000);
+    inbound.acknowledged(2);
+    assert_eq!(inbound.peer_limit(), 60_000);
+    inbound.acknowledged(9);
+    assert_eq!(inbound.peer_limit(), 60_000);
+}
+
+#[test]
+fn f2_frames_that_only_look_like_those_of_interest_pass() {
+    let mut inbound = Inbound::new(262_144, u32::MAX);
+    inbound.expect_ack([7; 8]);
+    let ping_ack = |stream, octets| Raw {
+        kind: FrameType::PING,
+        flags: Flags::ACK,
+        stream,
+        payload: vec![7; octets],
+    };
+    let mut on_a_stream = settings(&[(5, 20_000)]);
+    on_a_stream.stream = 3;
+    let mut ack = settings(&[(5, 20_000)]);
+    ack.flags = Flags::ACK;
+    let mut odd = settings(&[(5, 20_000)]);
+    odd.payload.push(0);
+    let large = settings(&vec![(5, 20_000); 2_731]);
+    let frames = [
+        on_a_stream,
+        ack,
+        odd,
+        large,
+        ping_ack(1, 8),
+        ping_ack(0, 7),
+        ping_ack(0, 16),
+    ];
+    let seen = parse(&pass_through(&mut inbound, &encode(&frames), &[1_000]));
+    assert!(seen == frames);
+    assert_eq!(inbound.take_acked(), None);
+    assert_eq!(inbound.peer_limit(), 16_384);
+}
+
+#[test]
+fn f6_a_stack_that_is_told_no_more_than_the_peer_says_is_told_nothing() {
     let mut inbound = Inbound::new(16_384, u32::MAX);
-    for n in 0..MAX_PINGS {
-        assert!(inbound.may_ping());
-        assert!(inbound.expect_ack((n as u64).to_be_bytes()));
-    }
-    assert!(!inbound.may_ping());
-    assert!(!inbound.expect_ack([0; 8]));
+    let frames = [settings(&[]), settings(&[(4, 1)]), settings(&[(5, 16_384)])];
+    let seen = parse(&pass_through(&mut inbound, &encode(&frames), &[5]));
+    assert_eq!(seen, frames);
+}
+
+#[test]
+fn pauses_come_after_so_many_header_blocks_unless_the_stack_rested() {
+    let headers = Raw {
+        kind: FrameType::HEADERS,
+        flags: Flags::END_HEADERS,
+        stream: 1,
+        payload: vec![1; 10],
+    };
+    let mut inbound = Inbound::new(16_384, 3);
+    let pauses = |inbound: &mut Inbound, count| {
+        let mut runs = VecDeque::new();
+        inbound.process(&encode(&vec![headers.clone(); count]), 0, &mut runs);
+        runs.iter().filter(|run| **run == Run::Pause).count()
+    };
+    assert_eq!(pauses(&mut inbound, 3), 0);
+    assert_eq!(pauses(&mut inbound, 1), 1);
+    assert_eq!(pauses(&mut inbound, 6), 2);
+    inbound.rested();
+    assert_eq!(pauses(&mut inbound, 3), 0);
 }
 
 #[test]

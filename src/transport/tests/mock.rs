@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) shut_down: bool,
     /// Writes fail from this many octets on.
     pub(crate) fail_at: Option<usize>,
+    /// Writes take nothing from this many octets on.
+    pub(crate) stuck_at: Option<usize>,
     /// Write calls that took octets.
     pub(crate) writes: usize,
     reader: Option<Waker>,
@@ -66,6 +68,7 @@ impl Mock {
             eof: false,
             shut_down: false,
             fail_at: None,
+            stuck_at: None,
             writes: 0,
             reader: None,
             writer: None,
@@ -81,6 +84,14 @@ impl Mock {
     /// The peer sends.
     pub(crate) fn deliver(&self, octets: &[u8]) {
         self.state().inbound.extend(octets);
+    }
+
+    /// Drops the wakers of those who wait.
+    pub(crate) fn forget_wakers(&self) {
+        let mut state = self.state();
+        let wakers = (state.reader.take(), state.writer.take());
+        drop(state);
+        drop(wakers);
     }
 
     /// The socket becomes ready, for those who asked: wakes one who waits.
@@ -140,6 +151,9 @@ impl AsyncWrite for Mock {
         }
         if state.fail_at.is_some_and(|at| state.wire.len() >= at) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if state.stuck_at.is_some_and(|at| state.wire.len() >= at) {
+            return Poll::Ready(Ok(0));
         }
         let most = state.manners.most as u64;
         let mut left = state.random(most) as usize + 1;

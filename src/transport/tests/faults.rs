@@ -1,0 +1,602 @@
+//! What a hostile peer, a slow socket, a busy handle or an unusual stack may do.
+
+use std::task::Wake;
+
+use super::*;
+
+/// A socket that takes just as many octets as it is told to, and counts flushes.
+struct Metered {
+    mock: Mock,
+    takes: usize,
+    flushes: usize,
+    /// So many flushes are `Pending` first.
+    reluctant: usize,
+}
+
+impl Metered {
+    fn new(mock: &Mock) -> Self {
+        Self {
+            mock: mock.clone(),
+            takes: usize::MAX,
+            flushes: 0,
+            reluctant: 0,
+        }
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.mock).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut octets: Vec<u8> = bufs.iter().flat_map(|buf| buf.to_vec()).collect();
+        octets.truncate(self.takes);
+        self.takes -= octets.len();
+        if octets.is_empty() {
+            return Poll::Pending;
+        }
+        self.mock.state().wire.extend(&octets);
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.reluctant > 0 {
+            self.reluctant -= 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.flushes += 1;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A socket that is blocked for good.
+fn blocked() -> Mock {
+    Mock::new(Manners {
+        pending: 16,
+        ..POLITE
+    })
+}
+
+#[test]
+fn f5_a_write_may_stop_at_any_octet() {
+    let frames = [
+        raw(FrameType::HEADERS, Flags::END_HEADERS, 1, vec![9; 20_000]),
+        raw(FrameType::DATA, Flags::END_STREAM, 1, vec![7; 16_385]),
+    ];
+    let octets = encode(&frames);
+    let whole = octets.len() + 2 * crate::Head::LEN;
+    let edges = (0..40).chain(16_380..16_440).chain(20_010..20_060);
+    for stop in edges.chain(36_300..whole) {
+        for ahead in [false, true] {
+            let mock = Mock::new(POLITE);
+            let config = Config::default().batch(1_024, 1_024);
+            let mut io = started_on(Metered::new(&mock), &mock, config);
+            let polls = Polls::new();
+            if ahead {
+                // Something is staged already.
+                assert!(polls.write(&mut io, &data_on(3, 1)).is_ready());
+                assert!(polls.flush(&mut io).is_ready());
+                assert!(polls.write(&mut io, &data_on(3, 1)).is_ready());
+                mock.state().wire.clear();
+            }
+            io.get_mut().takes = stop;
+            let mut at = 0;
+            while at < octets.len() {
+                match polls.write(&mut io, &octets[at..]) {
+                    Poll::Ready(n) => at += n.unwrap(),
+                    Poll::Pending => io.get_mut().takes = usize::MAX,
+                }
+            }
+            io.get_mut().takes = usize::MAX;
+            polls.flush_for_good(&mut io);
+            let mut wire = parse(&mock.state().wire);
+            wire.retain(|frame| frame.stream != 3);
+            assert!(meaning(&wire) == meaning(&frames), "stopped at {stop}");
+            assert!(wire.iter().all(|f| f.payload.len() <= 16_384));
+        }
+    }
+}
+
+#[test]
+fn f5_a_raised_limit_waits_for_the_stacks_acknowledgement() {
+    let mock = Mock::new(Manners { most: 1, ..POLITE });
+    let mut io = started(&mock, Config::default().batch(1_024, 1_024));
+    let polls = Polls::new();
+    let write = |io: &mut Transport<Mock>, octets: &[u8]| {
+        let mut at = 0;
+        while at < octets.len() {
+            let Poll::Ready(Ok(n)) = polls.write(io, &octets[at..]) else {
+                panic!("the mock takes one octet")
+            };
+            at += n;
+        }
+    };
+    let large = data(200_000);
+    write(&mut io, &large[..20_000]);
+    mock.deliver(&encode(&[settings(&[(5, 1 << 20)])]));
+    assert!(polls.read(&mut io).is_ready());
+    write(&mut io, &large[20_000..]);
+    let largest = |mock: &Mock| {
+        let frames = parse(&mock.state().wire);
+        frames.iter().map(|f| f.payload.len()).max()
+    };
+    polls.flush_for_good(&mut io);
+    assert_eq!(largest(&mock), Some(16_384));
+    let ack = raw(FrameType::SETTINGS, Flags::ACK, 0, vec![]);
+    // One for the first SETTINGS, one for this.
+    write(&mut io, &encode(&[ack.clone(), ack]));
+    write(&mut io, &large);
+    polls.flush_for_good(&mut io);
+    assert_eq!(largest(&mock), Some(200_000));
+}
+
+#[test]
+fn b3_a_handle_cannot_fill_memory_while_the_socket_is_blocked() {
+    let mut io = started(&Mock::new(POLITE), Config::default());
+    io.io = blocked();
+    let polls = Polls::new();
+    let handle = io.handle();
+    let stream = StreamId::new(1).unwrap();
+    let mut accepted = 0;
+    for _ in 0..1_000 {
+        let frame = Frame::extension(FrameType(0xbe), Flags::NONE, stream, vec![0; 16_000]);
+        accepted += 16_009 * usize::from(handle.send_frames([frame]).is_ok());
+        assert!(polls.read(&mut io).is_pending());
+    }
+    assert!(accepted < 256 * 1024, "{accepted} octets were accepted");
+}
+
+#[test]
+fn requests_that_found_no_room_go_out_once_there_is_some() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default().batch(1_024, 1_024));
+    let polls = Polls::new();
+    let stream = StreamId::new(1).unwrap();
+    let frame = Frame::extension(FrameType(0xbe), Flags::NONE, stream, vec![0; 900]);
+    io.handle().send_frames(vec![frame; 40]).unwrap();
+    assert!(polls.read(&mut io).is_pending());
+    assert_eq!(parse(&mock.state().wire).len(), 40);
+}
+
+#[test]
+fn b3_staged_buffers_do_not_grow_with_what_a_slow_socket_has_taken() {
+    let mock = Mock::new(POLITE);
+    let pool = BufferPool::new(PoolConfig::default());
+    let config = Config::default().pool(pool.clone());
+    let mut io = started_on(Metered::new(&mock), &mock, config);
+    let polls = Polls::new();
+    io.get_mut().takes = 0;
+    let mut most = 0;
+    for _ in 0..30_000 {
+        // The stack writes while it may, and the peer takes a little when full.
+        if polls.write(&mut io, &data(1_000)).is_pending() {
+            io.get_mut().takes = 20_000;
+            mock.state().wire.clear();
+        }
+        let _ = polls.flush(&mut io);
+        most = most.max(pool.stats().outstanding_octets);
+    }
+    assert!(most < 1 << 20, "{most} octets of buffers");
+}
+
+#[test]
+fn b5_no_buffer_is_held_between_reads_whatever_the_connection_speaks() {
+    let pool = BufferPool::new(PoolConfig::default());
+    let polls = Polls::new();
+    for records in [false, true] {
+        let config = Config::default().pool(pool.clone()).over_tls(records);
+        let mock = Mock::new(POLITE);
+        let mut client = started(&mock, config.clone());
+        assert!(polls.read(&mut client).is_pending());
+        for first in [&b"GET / HTTP/1.1\r\n\r\n"[..], PREFACE] {
+            let mock = Mock::new(POLITE);
+            let mut server = Transport::server(mock.clone(), config.clone());
+            for octets in [first, &encode(&[settings(&[])])] {
+                mock.deliver(octets);
+                while polls.read(&mut server).is_ready() {}
+            }
+            assert_eq!(pool.stats().outstanding, 0, "{records} {first:?}");
+        }
+    }
+}
+
+#[test]
+fn reads_are_small_again_after_a_burst_and_runs_are_given_back() {
+    let mock = Mock::new(POLITE);
+    let pool = BufferPool::new(PoolConfig::default());
+    let mut io = started(&mock, Config::default().pool(pool.clone()));
+    let polls = Polls::new();
+    mock.deliver(&data(2_000_000));
+    while polls.read(&mut io).is_ready() {}
+    mock.deliver(&encode(&vec![settings(&[]); 40_000]));
+    while polls.read(&mut io).is_ready() {}
+    for _ in 0..50 {
+        mock.deliver(&data(10));
+        while polls.read(&mut io).is_ready() {}
+    }
+    let (size, runs) = io.read.memory();
+    assert_eq!(size, 16 * 1024);
+    assert!(runs <= 64, "{runs} runs");
+}
+
+#[test]
+fn b2_a_flush_that_was_answered_is_seen_through_to_the_io_below() {
+    let mock = Mock::new(POLITE);
+    let mut io = started_on(Metered::new(&mock), &mock, Config::default());
+    let polls = Polls::new();
+    for _ in 0..2 {
+        assert!(polls.write(&mut io, &data(100)).is_ready());
+        assert!(polls.flush(&mut io).is_ready());
+    }
+    assert!(io.write.has_staged(), "deferring");
+    io.get_mut().reluctant = 1;
+    io.get_mut().flushes = 0;
+    for _ in 0..3 {
+        assert!(polls.read(&mut io).is_pending());
+    }
+    assert_eq!(io.get_ref().flushes, 1);
+    // A flush of the stack is passed on even if it wrote nothing: TLS may have
+    // something of its own to send.
+    assert!(polls.flush(&mut io).is_ready());
+    assert_eq!(io.get_ref().flushes, 2);
+}
+
+#[test]
+fn b2_the_end_of_the_wire_is_not_hidden_by_an_error_of_the_other_direction() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    for _ in 0..2 {
+        assert!(polls.write(&mut io, &data(100)).is_ready());
+        assert!(polls.flush(&mut io).is_ready());
+    }
+    // The peer's last frame, its FIN and its RST are there when we look again.
+    mock.deliver(&data(10));
+    let written = mock.state().wire.len();
+    mock.state().eof = true;
+    mock.state().fail_at = Some(written);
+    let mut space = [0; 100];
+    for expected in [19, 0, 0] {
+        let mut buf = ReadBuf::new(&mut space);
+        let polled = Pin::new(&mut io).poll_read(&mut polls.context(), &mut buf);
+        assert!(matches!(polled, Poll::Ready(Ok(()))));
+        assert_eq!(buf.filled().len(), expected);
+    }
+    assert!(matches!(polls.flush(&mut io), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn f2_a_wire_that_breaks_off_in_a_head_is_handed_over_at_its_end() {
+    for records in [false, true] {
+        let mock = Mock::new(POLITE);
+        let config = Config::default().over_tls(records);
+        let mut io = started(&mock, config);
+        mock.deliver(&settings_octets()[..12]);
+        let polls = Polls::new();
+        assert!(polls.read(&mut io).is_pending());
+        mock.state().eof = true;
+        let mut space = [0; 100];
+        let mut buf = ReadBuf::new(&mut space);
+        assert!(
+            Pin::new(&mut io)
+                .poll_read(&mut polls.context(), &mut buf)
+                .is_ready()
+        );
+        assert_eq!(buf.filled(), &settings_octets()[..12]);
+    }
+}
+
+fn settings_octets() -> Vec<u8> {
+    encode(&[settings(&[(5, 20_000)])])
+}
+
+#[test]
+fn f2_what_was_taken_is_written_at_the_end_whole_frames_or_not() {
+    let octets = data(10);
+    for by_drop in [false, true] {
+        let mock = Mock::new(POLITE);
+        let mut io = started(&mock, Config::default());
+        let polls = Polls::new();
+        assert!(polls.write(&mut io, &octets[..5]).is_ready());
+        assert!(polls.flush(&mut io).is_ready());
+        if !by_drop {
+            assert!(
+                Pin::new(&mut io)
+                    .poll_shutdown(&mut polls.context())
+                    .is_ready()
+            );
+        }
+        drop(io);
+        assert_eq!(mock.state().wire, octets[..5]);
+    }
+}
+
+#[test]
+fn f1_a_client_whose_peer_speaks_first_is_left_alone() {
+    let mock = Mock::new(POLITE);
+    let mut io = Transport::client(mock.clone(), Config::default());
+    let polls = Polls::new();
+    mock.deliver(&encode(&[settings(&[])]));
+    let mut space = [0; 100];
+    let mut buf = ReadBuf::new(&mut space);
+    assert!(
+        Pin::new(&mut io)
+            .poll_read(&mut polls.context(), &mut buf)
+            .is_ready()
+    );
+    assert_eq!(buf.filled(), encode(&[settings(&[])]));
+    let octets = [&PREFACE[..], &data(100_000)].concat();
+    assert!(matches!(polls.write(&mut io, &octets), Poll::Ready(Ok(n)) if n == octets.len()));
+    assert_eq!(mock.state().wire, octets);
+}
+
+#[test]
+fn f1_a_server_that_speaks_first_is_followed_to_the_octet() {
+    // h2's servers send SETTINGS before they have seen the preface, and a socket
+    // may take a part of the head: nothing may go in between.
+    let sent = [
+        settings(&[(3, 7)]),
+        raw(FrameType::PING, Flags::NONE, 0, vec![1; 8]),
+    ];
+    let octets = encode(&sent);
+    for split in 0..octets.len() {
+        let mock = Mock::new(POLITE);
+        let mut io = Transport::server(mock.clone(), Config::default());
+        let handle = io.handle();
+        let update = Frame::priority_update(StreamId::new(1).unwrap(), "u=1");
+        handle.send_frames([update]).unwrap();
+        let polls = Polls::new();
+        for octet in &octets[..split] {
+            assert!(polls.write(&mut io, &[*octet]).is_ready());
+        }
+        mock.deliver(PREFACE);
+        while polls.read(&mut io).is_ready() {}
+        for octet in &octets[split..] {
+            assert!(polls.write(&mut io, &[*octet]).is_ready());
+            assert!(polls.flush(&mut io).is_ready());
+        }
+        assert!(polls.read(&mut io).is_pending());
+        let mut wire = parse(&mock.state().wire);
+        let update = wire
+            .iter()
+            .position(|f| f.kind == FrameType::PRIORITY_UPDATE);
+        wire.remove(update.unwrap());
+        assert_eq!(wire, sent);
+        assert_eq!(handle.stats().outbound_frames.total(), 3);
+    }
+}
+
+#[test]
+fn frames_are_not_counted_where_there_are_none() {
+    let mock = Mock::new(POLITE);
+    let mut io = Transport::server(mock.clone(), Config::default());
+    let polls = Polls::new();
+    let answer = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n";
+    assert!(polls.write(&mut io, answer).is_ready());
+    mock.deliver(b"GET / HTTP/1.1\r\n\r\n");
+    assert!(polls.read(&mut io).is_ready());
+    assert_eq!(io.handle().stats().outbound_frames.total(), 0);
+    assert_eq!(io.handle().stats().outbound_octets, answer.len() as u64);
+}
+
+#[test]
+fn b1_an_io_that_takes_nothing_is_an_error() {
+    for polls_write in [true, false] {
+        let mock = Mock::new(POLITE);
+        let mut io = started(&mock, Config::default());
+        let polls = Polls::new();
+        for _ in 0..2 {
+            assert!(polls.write(&mut io, &data(10)).is_ready());
+            assert!(polls.flush(&mut io).is_ready());
+        }
+        let taken = mock.state().wire.len();
+        mock.state().stuck_at = Some(taken);
+        let error = match polls_write {
+            true => polls.write(&mut io, &data(300_000)).map_ok(|_| ()),
+            false => polls.read(&mut io),
+        };
+        let Poll::Ready(Err(error)) = error else {
+            panic!("no error")
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    }
+}
+
+#[test]
+fn b4_lone_events_are_not_deferred_while_the_peer_is_silent() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    for _ in 0..100 {
+        assert!(polls.read(&mut io).is_pending());
+        assert!(polls.write(&mut io, &data(100)).is_ready());
+        assert!(polls.flush(&mut io).is_ready());
+    }
+    assert_eq!((io.stats().deferred_flushes, polls.wakes()), (0, 0));
+    assert_eq!(mock.state().writes, 100);
+}
+
+#[test]
+fn b6_tls_gets_whole_records_while_more_is_to_come() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default().over_tls(true));
+    let polls = Polls::new();
+    let large = data(100_000);
+    let mut at = 0;
+    while at < large.len() {
+        let before = mock.state().wire.len();
+        let Poll::Ready(Ok(n)) = polls.write(&mut io, &large[at..]) else {
+            panic!("the mock takes all")
+        };
+        at += n;
+        let written = mock.state().wire.len() - before;
+        assert_eq!(written % 16_384, 0, "{written}");
+    }
+    assert!(mock.state().wire.len() >= 65_536);
+    polls.flush_for_good(&mut io);
+    assert!(meaning(&parse(&mock.state().wire)) == meaning(&parse(&large)));
+}
+
+#[test]
+fn pauses_are_pending_with_a_wake_and_lose_nothing() {
+    for records in [false, true] {
+        let mock = Mock::new(POLITE);
+        let config = Config::default().turn(4).over_tls(records);
+        let mut io = started(&mock, config);
+        let headers = raw(FrameType::HEADERS, Flags::END_HEADERS, 1, vec![1; 20]);
+        let sent = encode(&vec![headers; 10]);
+        mock.deliver(&sent);
+        let polls = Polls::new();
+        let mut seen: Vec<u8> = Vec::new();
+        let mut turns = Vec::new();
+        while seen.len() < sent.len() {
+            let mut space = vec![0; 9_000];
+            let mut buf = ReadBuf::new(&mut space);
+            let wakes = polls.wakes();
+            match Pin::new(&mut io).poll_read(&mut polls.context(), &mut buf) {
+                Poll::Ready(result) => {
+                    result.unwrap();
+                    turns.push(buf.filled().len());
+                    seen.extend(buf.filled());
+                }
+                Poll::Pending => assert_eq!(polls.wakes(), wakes + 1),
+            }
+        }
+        assert!(seen == sent);
+        assert_eq!(turns, [4 * 29, 4 * 29, 2 * 29]);
+    }
+}
+
+#[test]
+fn a_ping_that_is_asked_for_at_the_end_is_answered() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    let mut early = Box::pin(io.handle().ping());
+    assert!(polls.read(&mut io).is_pending());
+    let mut late = Box::pin(io.handle().ping());
+    mock.state().eof = true;
+    assert!(polls.read(&mut io).is_ready());
+    assert!(
+        Pin::new(&mut io)
+            .poll_shutdown(&mut polls.context())
+            .is_ready()
+    );
+    for ping in [&mut early, &mut late] {
+        let answer = ping.as_mut().poll(&mut polls.context());
+        assert_eq!(answer, Poll::Ready(Err(HandleError::Closed)));
+    }
+}
+
+#[test]
+fn unanswered_pings_are_bounded_and_hold_up_nothing_else() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    let handle = io.handle();
+    for n in 0..32 {
+        handle.send_frames([Frame::ping([n; 8])]).unwrap();
+        assert!(polls.read(&mut io).is_pending());
+    }
+    let more = [Frame::ping([0; 8])];
+    assert_eq!(handle.send_frames(more.clone()), Err(HandleError::Full));
+    let update = Frame::priority_update(StreamId::new(1).unwrap(), "u=1");
+    handle.send_frames([update]).unwrap();
+    assert!(polls.read(&mut io).is_pending());
+    assert_eq!(parse(&mock.state().wire).len(), 33);
+    mock.deliver(&encode(&[raw(FrameType::PING, Flags::ACK, 0, vec![7; 8])]));
+    assert!(
+        polls.read(&mut io).is_pending(),
+        "nothing of it is for the stack"
+    );
+    assert_eq!(handle.send_frames(more), Ok(()));
+}
+
+#[test]
+fn a_request_wakes_the_task_that_sleeps_and_goes_out_with_no_flush_of_the_stack() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    assert!(polls.read(&mut io).is_pending());
+    assert_eq!(polls.wakes(), 0);
+    io.handle().send_frames([Frame::ping([0; 8])]).unwrap();
+    assert_eq!(polls.wakes(), 1);
+    assert!(polls.read(&mut io).is_pending());
+    assert_eq!(parse(&mock.state().wire).len(), 1);
+}
+
+#[test]
+fn a_waker_may_use_a_handle_as_it_is_dropped() {
+    struct Task(ConnectionHandle);
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Task {
+        fn drop(&mut self) {
+            let _ = self.0.is_closed();
+        }
+    }
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mock = Mock::new(POLITE);
+        let mut io = started(&mock, Config::default());
+        for _ in 0..2 {
+            let waker = Waker::from(Arc::new(Task(io.handle())));
+            let mut space = [0; 10];
+            let mut buf = ReadBuf::new(&mut space);
+            let _ = Pin::new(&mut io).poll_read(&mut Context::from_waker(&waker), &mut buf);
+            mock.forget_wakers();
+        }
+        drop(io);
+        done.send(()).unwrap();
+    });
+    let bound = Duration::from_secs(30);
+    assert!(wait.recv_timeout(bound).is_ok(), "a deadlock");
+}
+
+#[test]
+fn statistics_and_vectored_writes_are_those_of_the_connection() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    for _ in 0..3 {
+        assert!(polls.write(&mut io, &data(100)).is_ready());
+        assert!(polls.flush(&mut io).is_ready());
+        assert_eq!(io.handle().stats(), io.stats());
+    }
+    assert!(AsyncWrite::is_write_vectored(&io));
+    let plain = Mock::new(Manners {
+        vectored: false,
+        ..POLITE
+    });
+    let io = Transport::server(plain, Config::default());
+    assert!(!AsyncWrite::is_write_vectored(&io));
+}

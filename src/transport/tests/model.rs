@@ -1,0 +1,224 @@
+//! Random frames in random chunks over random sockets.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::proto::testing::{chunks, frames};
+
+const TOLD: u32 = 1 << 20;
+
+fn manners() -> impl Strategy<Value = Manners> {
+    let most = prop_oneof![Just(1_usize), 1..20_usize, 1..20_000_usize, Just(1 << 24)];
+    (any::<u64>(), 0..14_u64, most, any::<bool>()).prop_map(|(seed, pending, most, vectored)| {
+        Manners {
+            seed,
+            pending,
+            most,
+            vectored,
+        }
+    })
+}
+
+fn config(pool: &BufferPool) -> impl Strategy<Value = Config> + use<> {
+    let pool = pool.clone();
+    (
+        any::<bool>(),
+        any::<bool>(),
+        1_000..100_000_usize,
+        1_000..300_000_usize,
+        any::<bool>(),
+        1..10_u32,
+    )
+        .prop_map(move |(defer, records, batch, read, grow, turn)| {
+            Config::default()
+                .pool(pool.clone())
+                .stack_frame_size(TOLD)
+                .defer_flush(defer)
+                .batch(batch, if grow { batch * 4 } else { batch })
+                .read_ahead(read.min(50_000), read)
+                .turn(turn)
+                .over_tls(records)
+        })
+}
+
+/// The peer's part: once it has seen all, it answers.
+fn answer_once_seen(mock: &Mock, octets: usize, answer: &mut Option<Vec<u8>>) {
+    let seen = mock.state().wire.len();
+    if seen >= octets
+        && let Some(answer) = answer.take()
+    {
+        mock.deliver(&answer);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn b3_every_octet_arrives_with_no_wake_that_was_not_asked_for(
+        outbound in frames(TOLD as usize / 4),
+        inbound in frames(20_000),
+        limit in prop_oneof![Just(16_384_u32), 16_384..60_000_u32],
+        chunks in chunks(),
+        flushes in any::<u32>(),
+        manners in manners(),
+        config in config(&BufferPool::new(PoolConfig::default())),
+        is_server in any::<bool>(),
+    ) {
+        // Slow sockets have little to do.
+        let budget = match manners.most {
+            0..100 => 4_000,
+            100..5_000 => 200_000,
+            _ => usize::MAX,
+        };
+        let mut outbound = [vec![settings(&[])], outbound].concat();
+        while outbound.len() > 1 && encode(&outbound).len() > budget {
+            outbound.truncate(outbound.len() / 2);
+        }
+        // A header block that lost its end is completed.
+        if outbound.last().is_some_and(|f| {
+            f.kind != FrameType::DATA && meaning_is_open(&outbound) && f.stream != 0
+        }) {
+            let stream = outbound.last().unwrap().stream;
+            outbound.push(raw(FrameType::CONTINUATION, Flags::END_HEADERS, stream, vec![1]));
+        }
+        let pool = config.pool.clone();
+        let mock = Mock::new(manners);
+        let peer_settings = encode(&[settings(&[(5, limit)])]);
+        let preface: &[u8] = PREFACE;
+        let (io, outbound_octets, peer_first) = if is_server {
+            let first = [preface, &peer_settings].concat();
+            (Transport::server(mock.clone(), config), encode(&outbound), first)
+        } else {
+            let octets = [preface, &encode(&outbound)].concat();
+            (Transport::client(mock.clone(), config), octets, peer_settings)
+        };
+        let front = if is_server { 0 } else { preface.len() };
+
+        // First the stack's SETTINGS and the peer's, then everything else: the
+        // stack knows the frame size by then.
+        let first = front + encode(&outbound[..1]).len();
+        let peer_last = encode(&inbound);
+        let told = encode(&[settings(&[(5, TOLD.max(limit))])]);
+        let preface_seen = peer_first.len() - encode(&[settings(&[(5, 0)])]).len();
+        let mut stack = Stack::new(io, outbound_octets[..first].to_vec(), chunks, flushes);
+        stack.until_seen = preface_seen + told.len();
+        let mut answer = Some(peer_first);
+        run(&mock, |cx| {
+            let polled = stack.poll(cx);
+            answer_once_seen(&mock, first, &mut answer);
+            polled
+        }).unwrap();
+
+        stack.outbound = outbound_octets[first..].to_vec().into();
+        stack.until_seen += peer_last.len();
+        // The wire may lack the padding of header blocks, and the heads of DATA
+        // that was joined.
+        let saved = outbound.len() * 256;
+        let at_least = outbound_octets.len().saturating_sub(saved).max(first);
+        let mut answer = Some(peer_last.clone());
+        run(&mock, |cx| {
+            let polled = stack.poll(cx);
+            answer_once_seen(&mock, at_least, &mut answer);
+            polled
+        }).unwrap();
+        prop_assert!(stack.seen[..preface_seen] == preface[..preface_seen]);
+        let seen = &stack.seen[preface_seen..];
+        prop_assert!(seen[..told.len()] == told);
+        prop_assert_eq!(seen.len(), told.len() + peer_last.len());
+
+        stack.shut_down(&mock);
+        let handle = stack.io.handle();
+        drop(stack);
+        prop_assert_eq!(pool.stats().outstanding, 0);
+        let state = mock.state();
+        prop_assert!(state.wire[..front] == preface[..front]);
+        let wire = parse(&state.wire[front..]);
+        for frame in &wire {
+            prop_assert!(frame.payload.len() <= limit as usize, "{:?}", frame.kind);
+        }
+        let (seen, sent) = (meaning(&wire), meaning(&outbound));
+        prop_assert!(seen.blocks == sent.blocks && seen.others == sent.others);
+        prop_assert!(seen.streams == sent.streams);
+        let stats = handle.stats();
+        prop_assert_eq!(stats.outbound_frames.total(), wire.len() as u64);
+        prop_assert_eq!(stats.outbound_octets, state.wire.len() as u64);
+        prop_assert_eq!(stats.write_calls, state.writes as u64);
+    }
+
+    #[test]
+    fn f1_what_is_not_http2_passes_both_ways(
+        outbound in proptest::collection::vec(any::<u8>(), 1..3_000),
+        inbound in proptest::collection::vec(any::<u8>(), 1..3_000),
+        preface in 0..PREFACE.len(),
+        chunks in chunks(),
+        flushes in any::<u32>(),
+        manners in manners(),
+        config in config(&BufferPool::new(PoolConfig::default())),
+        is_server in any::<bool>(),
+    ) {
+        // As much of the preface as can be without being one.
+        let spoil = |octets: &[u8]| {
+            let mut spoilt = PREFACE[..preface].to_vec();
+            spoilt.push(PREFACE[preface] ^ 1);
+            spoilt.extend(octets);
+            spoilt
+        };
+        let (outbound, inbound) = if is_server {
+            (outbound, spoil(&inbound))
+        } else {
+            (spoil(&outbound), inbound)
+        };
+        let mock = Mock::new(manners);
+        mock.deliver(&inbound);
+        let io = match is_server {
+            true => Transport::server(mock.clone(), config),
+            false => Transport::client(mock.clone(), config),
+        };
+        let handle = io.handle();
+        let mut stack = Stack::new(io, outbound.clone(), chunks, flushes);
+        stack.until_seen = inbound.len();
+        run(&mock, |cx| stack.poll(cx)).unwrap();
+        prop_assert!(stack.seen == inbound);
+        prop_assert!(mock.state().wire == outbound, "a flush is a flush");
+        prop_assert_eq!(handle.send_frames([Frame::ping([0; 8])]), Err(HandleError::NotHttp2));
+    }
+
+    #[test]
+    fn b2_an_error_reaches_the_stack_wherever_it_strikes(
+        at in 0..150_000_usize,
+        chunks in chunks(),
+        flushes in any::<u32>(),
+        manners in manners(),
+        config in config(&BufferPool::new(PoolConfig::default())),
+    ) {
+        let manners = Manners { most: manners.most.max(500), ..manners };
+        let pool = config.pool.clone();
+        let mock = Mock::new(manners);
+        mock.state().fail_at = Some(at);
+        let body = raw(FrameType::DATA, Flags::NONE, 1, vec![7; 150_000]);
+        let octets = [&PREFACE[..], &encode(&[settings(&[]), body])].concat();
+        let io = Transport::client(mock.clone(), config);
+        let handle = io.handle();
+        let mut stack = Stack::new(io, octets, chunks, flushes);
+        // It waits for an answer that never comes: only the error ends this.
+        stack.until_seen = 1;
+        let error = run(&mock, |cx| stack.poll(cx)).unwrap_err();
+        prop_assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        prop_assert!(handle.is_closed());
+        drop(stack);
+        prop_assert_eq!(pool.stats().outstanding, 0);
+    }
+}
+
+/// Whether the last header block has no end.
+fn meaning_is_open(frames: &[Raw]) -> bool {
+    let block = |f: &&Raw| {
+        matches!(
+            f.kind,
+            FrameType::HEADERS | FrameType::PUSH_PROMISE | FrameType::CONTINUATION
+        )
+    };
+    let last = frames.iter().rev().find(block);
+    last.is_some_and(|f| !f.flags.contains(Flags::END_HEADERS))
+}
