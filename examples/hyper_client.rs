@@ -46,6 +46,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         octets += frame?.data_ref().map_or(0, Bytes::len);
     }
     println!("body:   {octets} octets");
-    println!("{:#?}", connection.stats());
+
+    let stats = connection.stats();
+    println!(
+        "sent:   {} frames in {} write calls",
+        stats.outbound_frames.total(),
+        stats.write_calls
+    );
+    println!(
+        "read:   {} frames in {} read calls",
+        stats.inbound_frames.total(),
+        stats.read_calls
+    );
     Ok(())
 }
