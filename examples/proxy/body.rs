@@ -18,7 +18,7 @@ use hyper::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{expect::Gate, stats::Endpoint};
+use crate::{expect::Gate, fields, stats::Endpoint};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -87,7 +87,7 @@ impl Body for RequestBody {
             let octets = &self.endpoint.request_octets;
             octets.fetch_add(data.len() as u64, Relaxed);
         }
-        polled.map_err(Into::into)
+        polled.map(|next| Some(next?.map(onward).map_err(Into::into)))
     }
 
     // hyper asks these two to tell "no body" from "an empty body", and a known
@@ -99,6 +99,15 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
+}
+
+/// A frame of a body as it is for the next hop: trailers follow the rules of
+/// fields.
+pub(crate) fn onward(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        fields::remove_hop_by_hop(trailers);
+    }
+    frame
 }
 
 /// Whose turn it is before the response head comes.

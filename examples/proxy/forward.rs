@@ -12,7 +12,7 @@ use hyper::{
 use hyper_util::client::legacy;
 
 use crate::{
-    body::{Chain, Outgoing, Progress, RequestBody, Turn, text},
+    body::{self, Chain, Outgoing, Progress, RequestBody, Turn, text},
     expect::{self, Opener},
     fields,
     serve::{Handler, Peer},
@@ -196,13 +196,13 @@ impl Inner {
                 why,
             ));
         }
-        let (mut head, body) = response.into_parts();
+        let (mut head, incoming) = response.into_parts();
         fields::remove_hop_by_hop(&mut head.headers);
         fields::add_via(&mut head.headers, head.version, &self.name);
         head.version = Version::HTTP_11;
 
         let stats = Arc::clone(&self.stats);
-        let body = body.map_err(move |error| {
+        let body = incoming.map_frame(body::onward).map_err(move |error| {
             // Held until the response is over, for a gate that is still shut.
             let _ = &opener;
             // The error itself makes hyper reset the stream, or close the

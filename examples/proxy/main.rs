@@ -38,7 +38,10 @@ mod tls;
 mod upstream;
 mod wire;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -58,6 +61,12 @@ fn main() -> ExitCode {
 }
 
 fn failed(why: &str) -> ExitCode {
-    eprintln!("proxy: {}", why.replace('\n', " "));
+    complain(why);
     ExitCode::FAILURE
+}
+
+/// Writes one line to standard error. Unlike `eprintln!` it does not panic when
+/// that was closed.
+fn complain(why: &str) {
+    let _ = writeln!(io::stderr(), "proxy: {}", why.replace('\n', " "));
 }

@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     activity::{Activity, Counted},
     body::{BoxError, Outgoing},
+    complain,
     stats::Endpoint,
     wire::{Wire, Wiring},
 };
@@ -92,7 +93,7 @@ impl<H: Handler> Server<H> {
                 // would only burn a core; connections that end free some.
                 Err(error) => {
                     self.endpoint.error("accept");
-                    eprintln!("proxy: accept: {error}");
+                    complain(&format!("accept: {error}"));
                     sleep(backoff).await;
                     backoff = (backoff * 2).min(MAX_ACCEPT_BACKOFF);
                 }

@@ -93,13 +93,18 @@ pub(crate) async fn run(args: Args) -> Result<(), String> {
 
 /// The upstream of the command line.
 fn given(args: &Args, url: &str, stats: &Stats) -> Result<Upstream, String> {
-    let wrong = |why| format!("--upstream {url:?}: {why}");
+    let wrong = |why: String| format!("--upstream {url:?}: {why}");
     let target: Target = url.parse().map_err(wrong)?;
     let tls = if target.is_tls() {
         Some(tls::connector(args.upstream_ca.as_deref())?)
     } else {
         None
     };
+    if target.is_tls() && args.upstream_h2c {
+        return Err(wrong(
+            "--upstream-h2c is for http://; with TLS the upstream chooses".into(),
+        ));
+    }
     let wiring = Wiring::new(args.stock, Arc::clone(&stats.upstream));
     Upstream::new(target, wiring, tls, args.upstream_h2c).map_err(wrong)
 }

@@ -42,7 +42,8 @@ pub(crate) fn acceptor(files: Option<(&Path, &Path)>) -> Result<TlsAcceptor, Str
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|e| format!("cannot serve {what}: {e}"))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // `curl --http1.0` offers that alone.
+    config.alpn_protocols = ["h2", "http/1.1", "http/1.0"].map(Vec::from).to_vec();
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -166,6 +166,31 @@ async fn an_upstream_that_breaks_off_in_a_body_breaks_the_response() {
     .await;
 }
 
+/// Connections of the pool that died in the meantime are no error: the request
+/// goes over a new one.
+#[tokio::test]
+async fn an_upstream_that_comes_back_is_found_again() {
+    bounded(async {
+        for to_http2 in [false, true] {
+            let mut upstream = proxy(&["--h2c"]);
+            let address = upstream.address.to_string();
+            let flags = to_http2.then_some("--upstream-h2c");
+            let proxy = proxy_to(upstream.address, flags.as_slice());
+            let mut client = Client::connect(proxy.address, Speak::Http2).await;
+            assert_eq!(client.get("/").await.status(), StatusCode::OK);
+
+            upstream.signal("TERM");
+            assert_eq!(upstream.exit_code(), Some(0));
+            assert_eq!(client.get("/").await.status(), StatusCode::BAD_GATEWAY);
+
+            let again = ["--h2c", "--listen", &address, "--admin", "127.0.0.1:0"];
+            let _upstream = Running::start("proxy", &again);
+            assert_eq!(client.get("/").await.status(), StatusCode::OK);
+        }
+    })
+    .await;
+}
+
 /// The same of an HTTP/2 upstream, which resets the one stream.
 #[tokio::test]
 async fn a_reset_of_the_upstream_resets_the_response() {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use hyper::{Method, Request, Response, StatusCode, Version, body::Incoming};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::{Instant, sleep},
 };
 
@@ -158,7 +158,7 @@ async fn a_loop_is_found() {
 }
 
 async fn free_port() -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().port()
 }
 
@@ -306,6 +306,34 @@ async fn rfc9110_10_1_1_patience_ends() {
         let proxy = proxy(&["--h2c", "--upstream", &format!("http://{address}")]);
         let mut tcp = TcpStream::connect(proxy.address).await.unwrap();
         continue_then_echo(&mut tcp).await;
+    })
+    .await;
+}
+
+/// An informational response of an HTTP/2 upstream does no harm; it ends here,
+/// for hyper does not report it.
+#[tokio::test]
+async fn an_early_hint_of_an_http2_upstream_is_passed_over() {
+    bounded(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(tcp).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let hint = Response::builder().status(StatusCode::EARLY_HINTS).body(());
+                respond.send_informational(hint.unwrap()).unwrap();
+                let mut body = respond.send_response(Response::new(()), false).unwrap();
+                body.send_data("whole".into(), true).unwrap();
+            }
+        });
+        let proxy = proxy(&["--h2c", "--upstream", &url, "--upstream-h2c"]);
+        for speak in Speak::CLEAR {
+            let mut client = Client::connect(proxy.address, speak).await;
+            let response = client.get("/").await;
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(text(response).await, "whole");
+        }
     })
     .await;
 }

@@ -85,6 +85,10 @@ fn a_bad_upstream() {
     fails(&["--upstream", "localhost:3000"], "write it as http://");
     fails(&["--upstream", "http://a/base"], "path");
     fails(
+        &["--upstream", "https://a", "--upstream-h2c"],
+        "--upstream-h2c",
+    );
+    fails(
         &["--upstream", "https://a", "--upstream-ca", &junk],
         "no certificate in",
     );
