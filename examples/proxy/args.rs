@@ -1,0 +1,87 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Parser;
+
+/// A reverse proxy on hyper and framewright.
+///
+/// With no arguments it starts an origin of its own to have something to
+/// forward to, makes a self-signed certificate, and says what to try.
+#[derive(Debug, Parser)]
+#[command(name = "proxy")]
+pub(crate) struct Args {
+    /// Where clients connect; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub(crate) listen: String,
+
+    /// Where requests go: http:// is HTTP/1.1 in clear, https:// is HTTP/2 or
+    /// HTTP/1.1 as ALPN decides [default: an origin inside this process]
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+
+    /// Speak HTTP/2 with prior knowledge to an http:// upstream
+    #[arg(long, requires = "upstream")]
+    pub(crate) upstream_h2c: bool,
+
+    /// Trust these certificates (PEM) for an https:// upstream, in place of
+    /// those of the system
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    pub(crate) upstream_ca: Option<PathBuf>,
+
+    /// How long the upstream may take to its response head, counted from the
+    /// last octet of the request body that moved
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) upstream_timeout: Duration,
+
+    /// The certificate chain to serve with (PEM) [default: self-signed]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Where /stats is served; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
+    pub(crate) admin: String,
+
+    /// Serve in clear: HTTP/2 with prior knowledge and HTTP/1.1, no TLS
+    #[arg(long, conflicts_with_all = ["cert", "key"])]
+    pub(crate) h2c: bool,
+
+    /// Leave framewright out: the same proxy on bare sockets, for comparison
+    #[arg(long)]
+    pub(crate) stock: bool,
+
+    /// Keep what an inbound request says in forwarded and x-forwarded-*, and
+    /// add to it, in place of starting anew
+    #[arg(long)]
+    pub(crate) trust_forwarded: bool,
+
+    /// Connections that are held at once; more wait in the kernel's backlog
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..1 << 24))]
+    pub(crate) max_connections: u32,
+
+    /// How long a client may take over its TLS handshake or HTTP/1.1 head
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) handshake_timeout: Duration,
+
+    /// Close a connection that had no request for this long
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub(crate) idle_timeout: Duration,
+
+    /// How long requests in flight may take to finish after the first signal
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) drain_timeout: Duration,
+}
+
+/// A time such as `30` or `0.5`, above 0 and at most a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if seconds > 0.0 && seconds <= 86_400.0 {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("not between 0 and 86400".into())
+    }
+}

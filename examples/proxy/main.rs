@@ -1,0 +1,72 @@
+//! A reverse proxy on hyper and framewright.
+//!
+//! ```text
+//! cargo run --release --example proxy
+//! curl -k https://127.0.0.1:8443/
+//! ```
+//!
+//! It listens with TLS (HTTP/2 and HTTP/1.1), forwards to an upstream, streams
+//! bodies and trailers both ways, and shows on `/stats` what its transports did.
+//! `--help` names the flags; `--stock` runs the same code on bare sockets.
+//!
+//! What hyper 1.12 does not do, and so neither does this proxy:
+//!
+//! * 1xx responses other than `100 Continue` end here: hyper's servers cannot
+//!   send them, and its HTTP/2 client does not report them.
+//! * `100 Continue` works from an HTTP/1.1 client to an HTTP/1.1 upstream. Over
+//!   HTTP/2 hyper cannot send it; such a client sends its body after its own
+//!   wait, as RFC 9110, section 10.1.1, has it do.
+//! * Trailers to an HTTP/1.1 peer are those that the `trailer` field of the
+//!   message announces, and to a client only if it sent `te: trailers`.
+//! * Upgrades and tunnels are not forwarded.
+
+mod activity;
+mod admin;
+mod args;
+mod body;
+mod drain;
+mod expect;
+mod fields;
+mod files;
+mod forward;
+mod origin;
+mod serve;
+mod start;
+mod stats;
+mod target;
+mod tls;
+mod upstream;
+mod wire;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.to_string()),
+    };
+    let ended = runtime.block_on(start::run(args));
+    // A name lookup may still hang in a thread; it is not worth waiting for.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => failed(&why),
+    }
+}
+
+fn failed(why: &str) -> ExitCode {
+    complain(why);
+    ExitCode::FAILURE
+}
+
+/// Writes one line to standard error. Unlike `eprintln!` it does not panic when
+/// that was closed.
+fn complain(why: &str) {
+    let _ = writeln!(io::stderr(), "proxy: {}", why.replace('\n', " "));
+}

@@ -1,0 +1,209 @@
+//! What the proxy counts, and how `/stats` shows it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use framewright::{BufferPool, ConnectionHandle, ConnectionStats, FrameCounts};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    pub(crate) started: Instant,
+    pub(crate) mode: &'static str,
+    pub(crate) clients: Arc<Endpoint>,
+    pub(crate) upstream: Arc<Transports>,
+    /// The embedded origin, which is a server of its own.
+    pub(crate) origin: Arc<Endpoint>,
+}
+
+impl Stats {
+    pub(crate) fn new(stock: bool) -> Self {
+        Self {
+            started: Instant::now(),
+            mode: if stock { "stock" } else { "framewright" },
+            clients: Arc::default(),
+            upstream: Arc::default(),
+            origin: Arc::default(),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let pool = BufferPool::default().stats();
+        let mut all = self.clients.to_json();
+        all["mode"] = self.mode.into();
+        all["uptime_seconds"] = self.started.elapsed().as_secs_f64().into();
+        all["transport"] = json!({
+            "clients": self.clients.transports.to_json(),
+            "upstream": self.upstream.to_json(),
+            "origin": self.origin.transports.to_json(),
+        });
+        all["pool"] = json!({
+            "hits": pool.hits,
+            "misses": pool.misses,
+            "outstanding": pool.outstanding,
+            "retained_octets": pool.retained_octets,
+            "trims": pool.trims,
+        });
+        all
+    }
+}
+
+/// The counters of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Endpoint {
+    pub(crate) accepted: AtomicU64,
+    pub(crate) open: AtomicU64,
+    pub(crate) requests: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) request_octets: AtomicU64,
+    pub(crate) response_octets: AtomicU64,
+    classes: [AtomicU64; 5],
+    errors: Mutex<BTreeMap<&'static str, u64>>,
+    pub(crate) transports: Arc<Transports>,
+}
+
+impl Endpoint {
+    pub(crate) fn response(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5);
+        self.classes[class - 1].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn error(&self, kind: &'static str) {
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        *errors.entry(kind).or_default() += 1;
+    }
+
+    fn to_json(&self) -> Value {
+        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let classes: BTreeMap<String, u64> = (1..)
+            .zip(&self.classes)
+            .map(|(class, count)| (format!("{class}xx"), count.load(Relaxed)))
+            .collect();
+        json!({
+            "connections": {
+                "accepted": self.accepted.load(Relaxed),
+                "open": self.open.load(Relaxed),
+            },
+            "requests": {
+                "received": self.requests.load(Relaxed),
+                "in_flight": self.in_flight.load(Relaxed),
+            },
+            "responses": classes,
+            "body_octets": {
+                "requests": self.request_octets.load(Relaxed),
+                "responses": self.response_octets.load(Relaxed),
+            },
+            "errors": *errors,
+        })
+    }
+}
+
+/// The framewright transports of one side: those that live, and the sum of
+/// those that are gone.
+#[derive(Debug, Default)]
+pub(crate) struct Transports {
+    next: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    live: HashMap<u64, ConnectionHandle>,
+    past: Totals,
+}
+
+impl Transports {
+    /// Counts this connection in for as long as the answer lives, and its final
+    /// numbers after that.
+    pub(crate) fn register(self: &Arc<Self>, handle: ConnectionHandle) -> Registration {
+        let id = self.next.fetch_add(1, Relaxed);
+        self.lock().live.insert(id, handle);
+        Registration {
+            transports: Arc::clone(self),
+            id,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn to_json(&self) -> Value {
+        let inner = self.lock();
+        let mut totals = inner.past.clone();
+        for handle in inner.live.values() {
+            totals.add(&handle.stats());
+        }
+        let frames: u64 = totals.outbound_frames.values().sum();
+        json!({
+            "connections": { "open": inner.live.len(), "past": inner.past.connections },
+            "outbound_frames": totals.outbound_frames,
+            "inbound_frames": totals.inbound_frames,
+            "outbound_octets": totals.outbound_octets,
+            "inbound_octets": totals.inbound_octets,
+            "write_calls": totals.write_calls,
+            "read_calls": totals.read_calls,
+            "frames_per_write": frames as f64 / totals.write_calls.max(1) as f64,
+            "deferred_flushes": totals.deferred_flushes,
+            "largest_batch": totals.largest_batch,
+        })
+    }
+}
+
+/// A place among the live transports.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    transports: Arc<Transports>,
+    id: u64,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut inner = self.transports.lock();
+        if let Some(handle) = inner.live.remove(&self.id) {
+            inner.past.add(&handle.stats());
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Totals {
+    connections: u64,
+    outbound_frames: BTreeMap<String, u64>,
+    inbound_frames: BTreeMap<String, u64>,
+    outbound_octets: u64,
+    inbound_octets: u64,
+    write_calls: u64,
+    read_calls: u64,
+    deferred_flushes: u64,
+    largest_batch: u64,
+}
+
+impl Totals {
+    fn add(&mut self, stats: &ConnectionStats) {
+        self.connections += 1;
+        add_frames(&mut self.outbound_frames, &stats.outbound_frames);
+        add_frames(&mut self.inbound_frames, &stats.inbound_frames);
+        self.outbound_octets += stats.outbound_octets;
+        self.inbound_octets += stats.inbound_octets;
+        self.write_calls += stats.write_calls;
+        self.read_calls += stats.read_calls;
+        self.deferred_flushes += stats.deferred_flushes;
+        self.largest_batch = self.largest_batch.max(stats.largest_batch);
+    }
+}
+
+fn add_frames(into: &mut BTreeMap<String, u64>, counts: &FrameCounts) {
+    for (kind, count) in counts.iter() {
+        let name = kind.map_or_else(|| "unknown".to_owned(), |kind| kind.to_string());
+        *into.entry(name).or_default() += count;
+    }
+}

@@ -1,0 +1,138 @@
+//! Every route of the embedded origin, over every protocol, with framewright
+//! and without.
+
+use hyper::{Method, Request, StatusCode, header};
+
+use crate::{
+    bounded,
+    child::Running,
+    client::{Client, Speak, empty, text},
+};
+
+/// The flags that every test here gives: free ports.
+pub(crate) const FREE: [&str; 4] = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+
+pub(crate) fn proxy(flags: &[&str]) -> Running {
+    Running::start("proxy", &[&FREE, flags].concat())
+}
+
+#[tokio::test]
+async fn over_tls() {
+    let proxy = proxy(&[]);
+    bounded(all(&proxy, Speak::TLS)).await;
+}
+
+#[tokio::test]
+async fn in_clear() {
+    let proxy = proxy(&["--h2c"]);
+    bounded(all(&proxy, Speak::CLEAR)).await;
+}
+
+#[tokio::test]
+async fn stock_over_tls() {
+    let proxy = proxy(&["--stock"]);
+    bounded(all(&proxy, Speak::TLS)).await;
+}
+
+#[tokio::test]
+async fn stock_in_clear() {
+    let proxy = proxy(&["--stock", "--h2c"]);
+    bounded(all(&proxy, Speak::CLEAR)).await;
+}
+
+async fn all(proxy: &Running, ways: [Speak; 2]) {
+    for speak in ways {
+        let client = &mut Client::connect(proxy.address, speak).await;
+        welcome(client).await;
+        heads(client).await;
+        files(client).await;
+        refusals(client).await;
+
+        let response = client.get("/slow?ms=50").await;
+        assert_eq!(text(response).await, "This took 50 milliseconds.\n");
+    }
+}
+
+async fn welcome(client: &mut Client) {
+    let response = client.get("/").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "text/plain; charset=utf-8"
+    );
+    assert!(response.headers().contains_key(header::VIA));
+    assert!(text(response).await.contains("/bytes/N"));
+}
+
+async fn heads(client: &mut Client) {
+    for (path, length) in [
+        ("/bytes/12345", "12345"),
+        ("/files/notes/alphabet.txt", "27"),
+    ] {
+        let request = Request::head(path).body(empty()).unwrap();
+        let response = client.send(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[header::CONTENT_LENGTH], length);
+        assert_eq!(text(response).await, "");
+    }
+}
+
+async fn files(client: &mut Client) {
+    let listing = client.get("/files/").await;
+    assert_eq!(
+        listing.headers()[header::CONTENT_TYPE],
+        "text/html; charset=utf-8"
+    );
+    assert!(text(listing).await.contains("href=\"notes/\""));
+
+    let moved = client.get("/files/notes").await;
+    assert_eq!(moved.status(), StatusCode::MOVED_PERMANENTLY);
+    assert_eq!(moved.headers()[header::LOCATION], "/files/notes/");
+    text(moved).await;
+
+    let svg = client.get("/files/square.svg").await;
+    assert_eq!(svg.headers()[header::CONTENT_TYPE], "image/svg+xml");
+    let tag = svg.headers()[header::ETAG].clone();
+    assert!(text(svg).await.starts_with("<svg"));
+
+    let request = Request::get("/files/square.svg").header(header::IF_NONE_MATCH, tag);
+    let same = client.send(request.body(empty()).unwrap()).await.unwrap();
+    assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(text(same).await, "");
+
+    for (range, status, content) in [
+        ("bytes=0-4", StatusCode::PARTIAL_CONTENT, "abcde"),
+        ("bytes=-3", StatusCode::PARTIAL_CONTENT, "yz\n"),
+        (
+            "bytes=27-",
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "the file is shorter\n",
+        ),
+    ] {
+        let request = Request::get("/files/notes/alphabet.txt").header(header::RANGE, range);
+        let response = client.send(request.body(empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(text(response).await, content);
+    }
+}
+
+async fn refusals(client: &mut Client) {
+    for (method, path, status) in [
+        (Method::GET, "/none", StatusCode::NOT_FOUND),
+        (Method::GET, "/files/none", StatusCode::NOT_FOUND),
+        (Method::GET, "/bytes/-1", StatusCode::BAD_REQUEST),
+        (
+            Method::GET,
+            "/bytes/99999999999999",
+            StatusCode::BAD_REQUEST,
+        ),
+        (Method::GET, "/slow?ms=99999999", StatusCode::BAD_REQUEST),
+        (Method::DELETE, "/", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::TRACE, "/", StatusCode::NOT_IMPLEMENTED),
+    ] {
+        let request = Request::builder().method(&method).uri(path);
+        let response = client.send(request.body(empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{method} {path}");
+        text(response).await;
+    }
+}
