@@ -48,10 +48,7 @@ impl Config {
             batch_min: 64 * 1024,
             batch_max: 256 * 1024,
             defer_flush: true,
-            turn: std::env::var("TURN")
-                .ok()
-                .and_then(|s| s.parse().ok())
-                .unwrap_or(16),
+            turn: 32,
             tls_records: false,
         }
     }
@@ -115,7 +112,7 @@ impl Config {
     ///
     /// # Default
     ///
-    /// TODO. At least 1; `u32::MAX` for no turns.
+    /// 32. At least 1; `u32::MAX` for no turns.
     #[must_use]
     pub fn turn(mut self, header_blocks: u32) -> Self {
         self.turn = header_blocks.max(1);

@@ -147,24 +147,33 @@ impl Outbound {
         self.head_sent = self.deframer.partial_head().len() as u8;
     }
 
-    /// Whether `bufs`, all of them, go to the wire just as they are.
-    pub(crate) fn is_verbatim<'a>(mut self, bufs: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    /// Follows `bufs`, if all of them go to the wire just as they are, and end
+    /// where no part of a head is held back. Calls `seen` for each frame. Where
+    /// they do not, the state is of no more use.
+    #[inline]
+    pub(crate) fn follow<'a>(
+        &mut self,
+        bufs: impl IntoIterator<Item = &'a [u8]>,
+        mut seen: impl FnMut(Head),
+    ) -> bool {
+        if !matches!(self.rest, Rest::Verbatim) || !self.deframer.partial_head().is_empty() {
+            return false;
+        }
         for mut input in bufs {
-            loop {
-                let (n, wire) = self.next(input, usize::MAX);
-                let as_it_is = match wire {
-                    Some(Wire::Head(lead)) => lead.octets() == &input[..n],
-                    Some(Wire::Payload(m)) => m == n,
-                    None if n == 0 => break,
-                    None => false,
-                };
-                if !as_it_is {
-                    return false;
-                }
+            while !input.is_empty() {
+                let (n, span) = self.deframer.next(input);
                 input = &input[n..];
+                match span {
+                    Some(Span::Head(head, _)) if head.length <= self.limit => {
+                        self.enter(head);
+                        seen(head);
+                    }
+                    Some(Span::Head(..)) => return false,
+                    Some(Span::Payload(_)) | None => {}
+                }
             }
         }
-        true
+        self.deframer.partial_head().is_empty()
     }
 
     /// The octets that were taken from the stack, but wait for the rest of their
@@ -230,13 +239,7 @@ impl Outbound {
 
     /// A head of the stack's is complete.
     fn begin(&mut self, head: Head, octets: &[u8; Head::LEN]) -> Option<Wire> {
-        self.started = true;
-        match head.kind {
-            FrameType::HEADERS | FrameType::PUSH_PROMISE | FrameType::CONTINUATION => {
-                self.in_block = !head.flags.contains(Flags::END_HEADERS);
-            }
-            _ => {}
-        }
+        self.enter(head);
         let sent = std::mem::take(&mut self.head_sent);
         let padded = head.flags.contains(Flags::PADDED);
         if head.length <= self.limit || sent > 0 {
@@ -258,6 +261,17 @@ impl Outbound {
                 self.rest = Rest::Verbatim;
                 Some(Wire::Head(Lead::verbatim(head, octets)))
             }
+        }
+    }
+
+    /// Notes where the stack is.
+    fn enter(&mut self, head: Head) {
+        self.started = true;
+        match head.kind {
+            FrameType::HEADERS | FrameType::PUSH_PROMISE | FrameType::CONTINUATION => {
+                self.in_block = !head.flags.contains(Flags::END_HEADERS);
+            }
+            _ => {}
         }
     }
 

@@ -221,7 +221,7 @@ impl Shared {
         requests.pings += pings;
         requests.queue.extend(new);
         self.pending.store(true, Ordering::Release);
-        let task = requests.task.take();
+        let task = requests.task.clone();
         drop(requests);
         if let Some(task) = task {
             task.wake();
@@ -229,16 +229,11 @@ impl Shared {
         Ok(())
     }
 
-    /// Remembers the task to wake for a request.
-    pub(super) fn register(&self, task: &Waker) {
-        let mut requests = self.requests.lock();
-        if !requests.task.as_ref().is_some_and(|t| t.will_wake(task)) {
-            let old = requests.task.replace(task.clone());
-            // What a waker owns may use a handle: it is dropped without the
-            // lock.
-            drop(requests);
-            drop(old);
-        }
+    /// Remembers the task to wake for a request, from now on.
+    pub(super) fn register(&self, task: Waker) {
+        let old = self.requests.lock().task.replace(task);
+        // What a waker owns may use a handle: it is dropped without the lock.
+        drop(old);
     }
 
     /// Whether [`Shared::next`] may have something.

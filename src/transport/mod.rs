@@ -90,6 +90,8 @@ pub struct Transport<IO: AsyncRead + AsyncWrite + Unpin> {
     write: WriteSide,
     pings: Vec<Ping>,
     shared: Arc<Shared>,
+    /// The task that the handles wake.
+    task: Option<Waker>,
     /// An error of a write, for the stack's next call.
     error: Option<io::Error>,
     /// Calls that the published statistics include.
@@ -138,6 +140,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
             write: WriteSide::new(config),
             pings: Vec::new(),
             shared: Arc::default(),
+            task: None,
             error: None,
             published: 0,
         }
@@ -221,7 +224,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     /// handles asked for. An error here is one that the stack has to see.
     fn poll_before_sleep(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.write.sleeps();
-        self.shared.register(cx.waker());
+        self.register(cx);
         loop {
             self.stage_requests();
             if !self.write.is_flush_owed() {
@@ -233,6 +236,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(()),
             }
+        }
+    }
+
+    /// Tells the handles which task to wake, if it is another than before.
+    fn register(&mut self, cx: &Context<'_>) {
+        let is_known = |task: &Waker| task.will_wake(cx.waker());
+        if !self.task.as_ref().is_some_and(is_known) {
+            self.task = Some(cx.waker().clone());
+            self.shared.register(cx.waker().clone());
         }
     }
 
@@ -300,7 +312,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     fn stats(&self) -> ConnectionStats {
         let (written, received) = (self.write.written(), self.read.received());
         ConnectionStats {
-            outbound_frames: written.frames,
+            outbound_frames: *self.write.frames(),
             inbound_frames: *self.read.inbound().counts(),
             outbound_octets: written.octets,
             inbound_octets: received.octets,
@@ -353,7 +365,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
                 me.error = me.poll_before_sleep(cx).err().or(me.error.take());
             }
         } else if result.is_pending() && me.mode != Mode::Through {
-            me.shared.register(cx.waker());
+            me.register(cx);
         }
         me.noted(result)
     }

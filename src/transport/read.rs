@@ -14,7 +14,7 @@ use crate::proto::preface::{Preface, Verdict};
 
 /// A stack that has this much space is read into directly, while the load is
 /// low. It is less than what h2 offers, and more than a few small requests.
-const ENOUGH: usize = 4 * 1024;
+const ENOUGH: usize = 2 * 1024;
 
 /// More runs than this are not kept room for: a peer that makes many, with a
 /// burst of SETTINGS, must not pin memory.

@@ -24,11 +24,33 @@ const LEADS: usize = SLICES / 2;
 /// What was written, for the statistics.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
-    pub(super) frames: FrameCounts,
     pub(super) octets: u64,
     pub(super) calls: u64,
     pub(super) deferred_flushes: u64,
     pub(super) largest_batch: u64,
+}
+
+/// What is known of the frames that went by.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    frames: FrameCounts,
+    /// Since the last batch there was one that no flush may be deferred for.
+    urgent: bool,
+    /// SETTINGS that the stack has acknowledged since somebody asked.
+    settings_acks: u32,
+}
+
+impl Seen {
+    fn note(&mut self, head: Head) {
+        self.frames.add(head.kind);
+        let is_ack = head.flags.contains(Flags::ACK);
+        self.urgent |= match head.kind {
+            FrameType::SETTINGS | FrameType::GOAWAY => true,
+            FrameType::PING => is_ack,
+            _ => false,
+        };
+        self.settings_acks += u32::from(head.kind == FrameType::SETTINGS && is_ack);
+    }
 }
 
 #[derive(Debug)]
@@ -43,16 +65,14 @@ pub(super) struct WriteSide {
     defer: bool,
     /// Octets of the stack came since the last flush.
     fresh: bool,
-    /// Staged octets include a frame that no flush may be deferred for.
-    urgent: bool,
     /// Flushes that were deferred since the last batch was written.
     flushes: u32,
     /// The task has woken itself since then, so that the batch goes out.
     woken: bool,
     /// A flush was answered that the IO below has not seen yet.
     owed: bool,
-    /// SETTINGS that the stack has acknowledged since somebody asked.
-    settings_acks: u32,
+    /// The frames that were staged or written.
+    seen: Seen,
     /// The frame that was staged last, if more DATA may be joined to it, and
     /// where its head is.
     joinable: Option<(Head, u64)>,
@@ -69,11 +89,10 @@ impl WriteSide {
             records: config.tls_records,
             defer: config.defer_flush,
             fresh: false,
-            urgent: false,
             flushes: 0,
             woken: false,
             owed: false,
-            settings_acks: 0,
+            seen: Seen::default(),
             joinable: None,
             written: Written::default(),
         }
@@ -83,6 +102,10 @@ impl WriteSide {
         &self.written
     }
 
+    pub(super) fn frames(&self) -> &FrameCounts {
+        &self.seen.frames
+    }
+
     /// The task is about to sleep.
     pub(super) fn sleeps(&mut self) {
         self.deferral.sleeps();
@@ -90,12 +113,12 @@ impl WriteSide {
 
     /// SETTINGS that the stack has acknowledged since the last call.
     pub(super) fn take_settings_acks(&mut self) -> u32 {
-        std::mem::take(&mut self.settings_acks)
+        std::mem::take(&mut self.seen.settings_acks)
     }
 
     /// The connection turned out to have no frames.
     pub(super) fn forget_frames(&mut self) {
-        self.written.frames = FrameCounts::default();
+        self.seen = Seen::default();
     }
 
     pub(super) fn set_limit(&mut self, limit: u32) {
@@ -133,7 +156,7 @@ impl WriteSide {
         self.joinable = None;
         self.staged.append(&head.encode());
         self.staged.append(payload);
-        self.written.frames.add(head.kind);
+        self.seen.frames.add(head.kind);
         self.owed = true;
     }
 
@@ -154,7 +177,7 @@ impl WriteSide {
         for buf in bufs {
             let part = &buf[..buf.len().min(n)];
             n -= part.len();
-            let frames = &mut self.written.frames;
+            let frames = &mut self.seen.frames;
             self.outbound.observe(part, |head| frames.add(head.kind));
         }
     }
@@ -173,9 +196,15 @@ impl WriteSide {
         }
         if self.staged.is_empty() && !(self.defer && self.deferral.expects_more()) {
             // This is all there is to write, most likely.
-            let slices = bufs.iter().map(|buf| &buf[..]);
-            if self.outbound.is_verbatim(slices) {
-                return self.poll_write_verbatim(io, cx, bufs);
+            let mut after = self.outbound;
+            let mut seen = self.seen;
+            if after.follow(bufs.iter().map(|buf| &buf[..]), |head| seen.note(head)) {
+                let n = ready!(self.poll_write_verbatim(io, cx, bufs))?;
+                if n < total {
+                    return Poll::Ready(Ok(self.commit(bufs, n)));
+                }
+                (self.outbound, self.seen) = (after, seen);
+                return Poll::Ready(Ok(n));
             }
         }
         if self.staged.len() + total < self.batch.get() {
@@ -195,7 +224,7 @@ impl WriteSide {
         }
     }
 
-    /// Writes octets that are on the wire as they are here.
+    /// Writes octets that are on the wire as they are here. Returns how many.
     fn poll_write_verbatim<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
@@ -212,7 +241,7 @@ impl WriteSide {
         }
         self.count_write(n);
         self.fresh = true;
-        Poll::Ready(Ok(self.commit(bufs, n)))
+        Poll::Ready(Ok(n))
     }
 
     /// For an IO that takes one slice at a time, copies are cheaper than calls.
@@ -277,7 +306,7 @@ impl WriteSide {
             true => joinable(head).map(|head| (head, self.staged.position())),
             false => None,
         };
-        self.note_head(lead);
+        self.seen.note(lead.head);
         self.staged.append(lead.octets());
     }
 
@@ -347,7 +376,7 @@ impl WriteSide {
                 taken += consumed;
                 match wire {
                     Some(Wire::Head(lead)) => {
-                        self.note_head(&lead);
+                        self.seen.note(lead.head);
                         let octets = lead.octets();
                         let written = n.min(octets.len());
                         n -= written;
@@ -374,7 +403,7 @@ impl WriteSide {
         let has_more = std::mem::take(&mut self.fresh) && self.deferral.flush();
         if has_more
             && self.defer
-            && !self.urgent
+            && !self.seen.urgent
             && !self.staged.is_empty()
             && self.staged.len() < self.batch.get()
         {
@@ -434,20 +463,8 @@ impl WriteSide {
         self.deferral.batch_done(std::mem::take(&mut self.flushes));
         self.joinable = None;
         self.fresh = false;
-        self.urgent = false;
+        self.seen.urgent = false;
         self.woken = false;
-    }
-
-    fn note_head(&mut self, lead: &Lead) {
-        let head = lead.head;
-        self.written.frames.add(head.kind);
-        let is_ack = head.flags.contains(Flags::ACK);
-        self.urgent |= match head.kind {
-            FrameType::SETTINGS | FrameType::GOAWAY => true,
-            FrameType::PING => is_ack,
-            _ => false,
-        };
-        self.settings_acks += u32::from(head.kind == FrameType::SETTINGS && is_ack);
     }
 
     fn count_write(&mut self, n: usize) {
