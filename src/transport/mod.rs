@@ -83,6 +83,12 @@ use crate::proto::preface::{Preface, Verdict};
 /// # }
 /// ```
 pub struct Transport<IO: AsyncRead + AsyncWrite + Unpin> {
+    /// One pointer, because hyper's client moves its IO type, as one variant of
+    /// an enum, into and out of a task for each request.
+    inner: Box<Inner<IO>>,
+}
+
+struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     io: IO,
     /// What the outbound octets are. Inbound, [`ReadSide::reading`] says it.
     mode: Mode,
@@ -133,7 +139,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     }
 
     fn new(io: IO, config: &Config, mode: Mode, reading: Reading) -> Self {
-        Self {
+        let inner = Inner {
             io,
             mode,
             read: ReadSide::new(config, reading),
@@ -143,24 +149,30 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
             task: None,
             error: None,
             published: 0,
+        };
+        Self {
+            inner: Box::new(inner),
         }
     }
 
     /// A handle on the connection, for other tasks.
     pub fn handle(&self) -> ConnectionHandle {
-        ConnectionHandle::new(Arc::clone(&self.shared))
+        self.inner.shared.stats.publish(&self.inner.stats());
+        ConnectionHandle::new(Arc::clone(&self.inner.shared))
     }
 
     /// The IO below.
     pub fn get_ref(&self) -> &IO {
-        &self.io
+        &self.inner.io
     }
 
     /// The IO below. To read from it or to write to it loses octets.
     pub fn get_mut(&mut self) -> &mut IO {
-        &mut self.io
+        &mut self.inner.io
     }
+}
 
+impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     /// It is settled that the connection does not speak HTTP/2.
     fn go_through(&mut self) {
         self.mode = Mode::Through;
@@ -323,8 +335,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
         }
     }
 
-    /// Shows the handles the figures, if there was a call since the last time.
+    /// Shows the handles the figures, if there are any handles, and if there was
+    /// a call since the last time.
     fn publish(&mut self) {
+        if Arc::strong_count(&self.shared) == 1 {
+            return;
+        }
         let written = self.write.written();
         let calls = written.calls + written.deferred_flushes + self.read.received().calls;
         if calls != self.published {
@@ -351,7 +367,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let me = &mut *self;
+        let me = &mut *self.inner;
         let mut result = me.read.poll_read(&mut me.io, cx, buf);
         me.after_read();
         if me.mode == Mode::Http2 {
@@ -385,16 +401,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = self.poll_write_slices(cx, bufs);
-        self.noted(result)
+        let result = self.inner.poll_write_slices(cx, bufs);
+        self.inner.noted(result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.inner.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let me = &mut *self;
+        let me = &mut *self.inner;
         let result = if me.mode == Mode::Http2 {
             me.stage_requests();
             match me.take_error() {
@@ -408,7 +424,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let me = &mut *self;
+        let me = &mut *self.inner;
         me.shared.close();
         me.pings.clear();
         if me.mode == Mode::Http2 {
@@ -422,7 +438,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Transport<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Inner<IO> {
     fn drop(&mut self) {
         if self.mode == Mode::Http2 {
             self.write.finish();
@@ -440,8 +456,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Transport<IO> {
 impl<IO: AsyncRead + AsyncWrite + Unpin + fmt::Debug> fmt::Debug for Transport<IO> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport")
-            .field("io", &self.io)
-            .field("mode", &self.mode)
+            .field("io", &self.inner.io)
+            .field("mode", &self.inner.mode)
             .finish_non_exhaustive()
     }
 }

@@ -161,7 +161,7 @@ fn f5_a_raised_limit_waits_for_the_stacks_acknowledgement() {
 #[test]
 fn b3_a_handle_cannot_fill_memory_while_the_socket_is_blocked() {
     let mut io = started(&Mock::new(POLITE), Config::default());
-    io.io = blocked();
+    io.inner.io = blocked();
     let polls = Polls::new();
     let handle = io.handle();
     let stream = StreamId::new(1).unwrap();
@@ -242,7 +242,7 @@ fn reads_are_small_again_after_a_burst_and_runs_are_given_back() {
         mock.deliver(&data(10));
         while polls.read(&mut io).is_ready() {}
     }
-    let (size, runs) = io.read.memory();
+    let (size, runs) = io.inner.read.memory();
     assert_eq!(size, 16 * 1024);
     assert!(runs <= 64, "{runs} runs");
 }
@@ -256,7 +256,7 @@ fn b2_a_flush_that_was_answered_is_seen_through_to_the_io_below() {
         assert!(polls.write(&mut io, &data(100)).is_ready());
         assert!(polls.flush(&mut io).is_ready());
     }
-    assert!(io.write.has_staged(), "deferring");
+    assert!(io.inner.write.has_staged(), "deferring");
     io.get_mut().reluctant = 1;
     io.get_mut().flushes = 0;
     for _ in 0..3 {
@@ -440,7 +440,7 @@ fn b4_lone_events_are_not_deferred_while_the_peer_is_silent() {
         assert!(polls.write(&mut io, &data(100)).is_ready());
         assert!(polls.flush(&mut io).is_ready());
     }
-    assert_eq!((io.stats().deferred_flushes, polls.wakes()), (0, 0));
+    assert_eq!((io.inner.stats().deferred_flushes, polls.wakes()), (0, 0));
     assert_eq!(mock.state().writes, 100);
 }
 
@@ -590,7 +590,7 @@ fn statistics_and_vectored_writes_are_those_of_the_connection() {
     for _ in 0..3 {
         assert!(polls.write(&mut io, &data(100)).is_ready());
         assert!(polls.flush(&mut io).is_ready());
-        assert_eq!(io.handle().stats(), io.stats());
+        assert_eq!(io.handle().stats(), io.inner.stats());
     }
     assert!(AsyncWrite::is_write_vectored(&io));
     let plain = Mock::new(Manners {

@@ -28,7 +28,7 @@ fn b1_a_deferred_flush_wakes_its_task_once_and_goes_out_before_it_sleeps() {
     // A flush with nothing new is meant.
     assert!(polls.flush(&mut io).is_ready());
     assert_eq!(mock.state().writes, 3);
-    let stats = io.stats();
+    let stats = io.inner.stats();
     assert_eq!(stats.deferred_flushes, 6);
     assert_eq!(stats.largest_batch, 5 * 509);
 }
@@ -84,7 +84,7 @@ fn f4_small_data_of_one_stream_is_joined_up_to_the_limit() {
     ];
     assert_eq!(seen, expected);
     assert!(meaning(&wire) == meaning(&sent));
-    assert_eq!(io.stats().outbound_frames.get(FrameType::DATA), 9);
+    assert_eq!(io.inner.stats().outbound_frames.get(FrameType::DATA), 9);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn b3_what_is_buffered_is_bounded() {
         assert!(polls.write(&mut io, &data(10)).is_ready());
         assert!(polls.flush(&mut io).is_ready());
     }
-    io.io = Mock::new(Manners {
+    io.inner.io = Mock::new(Manners {
         pending: 16,
         ..POLITE
     });
