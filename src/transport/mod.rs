@@ -1,6 +1,7 @@
 //! The transport: the thin async shell around the core.
 
 pub(crate) mod handle;
+mod plan;
 mod read;
 mod staged;
 pub(crate) mod stats;

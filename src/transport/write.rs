@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
+use super::plan::{LEADS, SLICES, plan_leads, plan_slices, whole_records};
 use super::staged::Staged;
 use crate::config::Config;
 use crate::proto::batch_size::{BatchSize, TLS_RECORD};
@@ -13,13 +14,6 @@ use crate::proto::counts::FrameCounts;
 use crate::proto::deferral::Deferral;
 use crate::proto::head::{Flags, FrameType, Head};
 use crate::proto::outbound::{Lead, Outbound, Wire};
-
-/// Slices of one vectored write. Two for each wire frame, so with 16 KiB frames
-/// the largest batch fits.
-const SLICES: usize = 64;
-
-/// Leads of one vectored write.
-const LEADS: usize = SLICES / 2;
 
 /// What was written, for the statistics.
 #[derive(Clone, Copy, Debug, Default)]
@@ -477,86 +471,4 @@ impl WriteSide {
 /// A frame of DATA that more may be joined to: its stream goes on.
 fn joinable(head: Head) -> Option<Head> {
     (!head.flags.contains(Flags::END_STREAM)).then_some(head)
-}
-
-/// The leads that `bufs` get on the wire. They have to exist before slices can
-/// borrow them.
-fn plan_leads(
-    mut outbound: Outbound,
-    bufs: &[IoSlice<'_>],
-    leads: &mut [Option<Lead>; LEADS],
-) -> usize {
-    let mut count = 0;
-    for buf in bufs {
-        let mut input: &[u8] = buf;
-        loop {
-            if count == LEADS {
-                return count;
-            }
-            let (n, wire) = outbound.next(input, usize::MAX);
-            input = &input[n..];
-            match wire {
-                Some(Wire::Head(lead)) => {
-                    leads[count] = Some(lead);
-                    count += 1;
-                }
-                Some(Wire::Payload(_)) => {}
-                None if n == 0 => break,
-                None => {}
-            }
-        }
-    }
-    count
-}
-
-/// The wire form of `bufs`, as far as the leads and the slices go. Returns the
-/// number of slices, and of octets in them.
-fn plan_slices<'a>(
-    mut outbound: Outbound,
-    bufs: &'a [IoSlice<'_>],
-    leads: &'a [Option<Lead>],
-    slices: &mut [&'a [u8]],
-) -> (usize, usize) {
-    let mut leads = leads.iter().flatten();
-    let mut count = 0;
-    let mut octets = 0;
-    for buf in bufs {
-        let mut input: &'a [u8] = buf;
-        loop {
-            if count == slices.len() {
-                return (count, octets);
-            }
-            let (n, wire) = outbound.next(input, usize::MAX);
-            let (consumed, rest) = input.split_at(n);
-            input = rest;
-            let slice = match wire {
-                Some(Wire::Head(_)) => match leads.next() {
-                    Some(lead) => lead.octets(),
-                    None => return (count, octets),
-                },
-                Some(Wire::Payload(n)) => &consumed[consumed.len() - n..],
-                None if n == 0 => break,
-                None => continue,
-            };
-            slices[count] = slice;
-            octets += slice.len();
-            count += 1;
-        }
-    }
-    (count, octets)
-}
-
-/// Shortens slices of `offered` octets to whole TLS records. Returns the number
-/// of slices, and of octets in them.
-fn whole_records(slices: &mut [&[u8]], offered: usize) -> (usize, usize) {
-    let whole = offered - offered % TLS_RECORD;
-    let mut left = whole;
-    for (i, slice) in slices.iter_mut().enumerate() {
-        if slice.len() >= left {
-            *slice = &slice[..left];
-            return (i + 1, whole);
-        }
-        left -= slice.len();
-    }
-    (slices.len(), whole)
 }
