@@ -106,13 +106,15 @@ impl Config {
         self
     }
 
-    /// Header blocks that the stack gets in one go. A longer burst of them is
-    /// handed over in turns, and between two turns the stack acts on what it has:
-    /// the first answers are on their way while the rest is worked on.
+    /// Header blocks that the stack gets before it acts on them. Of a longer
+    /// burst it gets so many, then there is one pause in which it handles them,
+    /// and then the rest: the first answers are on their way while the last are
+    /// worked on. Without it two peers with many requests in flight wait for each
+    /// other in turn. It costs one write call and one poll a burst.
     ///
     /// # Default
     ///
-    /// 32. At least 1; `u32::MAX` for no turns.
+    /// 32. At least 1; `u32::MAX` for no pause.
     #[must_use]
     pub fn turn(mut self, header_blocks: u32) -> Self {
         self.turn = header_blocks.max(1);

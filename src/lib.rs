@@ -54,8 +54,8 @@
 //!   fills a batch goes from the application's buffer to the socket with no copy.
 //! - **Inbound**, everything passes but for that one parameter of SETTINGS, and
 //!   for the acknowledgements of PINGs that [`ConnectionHandle::ping`] sent. A
-//!   long burst of requests is handed over in turns ([`Config::turn`]), so that
-//!   the first answers are on their way while the last are read.
+//!   long burst of requests is handed over in two parts ([`Config::turn`]), so
+//!   that the first answers are on their way while the last are worked on.
 //! - What is not HTTP/2, by its first 24 octets, passes through unchanged.
 //! - Nothing is reordered; no frame is added that you did not ask for; a frame
 //!   that the stack would refuse reaches the stack, which refuses it.

@@ -45,9 +45,10 @@ pub(crate) struct Inbound {
     unacknowledged: u32,
     /// The least limit that held since the stack had acknowledged all.
     least_limit: u32,
-    /// Header blocks between two pauses.
+    /// Header blocks of a burst before its one pause. More pauses would gain
+    /// nothing: the two parts of a burst come back as two bursts.
     turn: u32,
-    /// Header blocks since the last pause.
+    /// Header blocks of this burst.
     blocks: u32,
     /// PINGs of our own that are not acknowledged.
     pings: Vec<[u8; 8]>,
@@ -57,7 +58,7 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     /// `told` is the frame size that the stack shall use at least; `turn` is how
-    /// many header blocks it gets between two pauses.
+    /// many header blocks of a burst it gets before a pause.
     pub(crate) fn new(told: u32, turn: u32) -> Self {
         Self {
             deframer: Deframer::default(),
@@ -121,8 +122,8 @@ impl Inbound {
 
     /// A header block starts. Whether there is to be a pause before it.
     fn ends_turn(&mut self) -> bool {
-        let ends = self.blocks >= self.turn;
-        self.blocks = if ends { 1 } else { self.blocks + 1 };
+        let ends = self.blocks == self.turn;
+        self.blocks = self.blocks.saturating_add(1);
         ends
     }
 
