@@ -135,6 +135,7 @@ impl Config {
     }
 
     /// Whether the IO below is TLS.
+    #[cfg(any(test, feature = "tls"))]
     pub(crate) fn over_tls(mut self, is_tls: bool) -> Self {
         self.tls_records = is_tls;
         self
