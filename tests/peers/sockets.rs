@@ -60,7 +60,7 @@ pub(crate) async fn connect_tls(
     use std::sync::Arc;
 
     use tokio_rustls::rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
-    use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
     use tokio_rustls::{TlsAcceptor, TlsConnector};
 
     let made = rcgen::generate_simple_self_signed([String::from("localhost")]).expect("a key");
@@ -68,12 +68,18 @@ pub(crate) async fn connect_tls(
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).expect("a certificate");
-    let mut server = ServerConfig::builder()
+    // Named, because with all features there is more than one.
+    let provider = Arc::new(ring::default_provider());
+    let mut server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key.into())
         .expect("a key that fits");
     server.alpn_protocols = vec![b"h2".to_vec()];
-    let mut trusting = ClientConfig::builder()
+    let mut trusting = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
     trusting.alpn_protocols = vec![b"h2".to_vec()];
