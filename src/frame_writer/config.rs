@@ -61,6 +61,9 @@ impl FrameWriterConfig {
     /// frames that are not DATA would. A backlog of DATA thus never keeps a
     /// PING acknowledgement, a reset or trailers out.
     ///
+    /// It counts octets of the wire. The records of the queue come on top: about
+    /// 32 octets a chunk and a few hundred a stream.
+    ///
     /// # Default
     ///
     /// 64 MiB.

@@ -119,14 +119,21 @@ impl DataQueue {
         }
     }
 
-    /// Drops all DATA, and says how many pushes and flow-controlled octets that
-    /// were. Header blocks keep their place.
-    pub(super) fn drop_data(&mut self) -> (usize, u64) {
+    /// Whether the stream's last DATA is queued here.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self.parts.back(), Some(Part::Data(data)) if data.end)
+    }
+
+    /// Drops all DATA into `garbage`, and says how many pushes and
+    /// flow-controlled octets that were. Header blocks keep their place.
+    pub(super) fn drop_data(&mut self, garbage: &mut Vec<Bytes>) -> (usize, u64) {
         let (mut pushes, mut octets) = (0, 0);
-        self.parts.retain(|part| match part {
+        self.parts.retain_mut(|part| match part {
             Part::Data(data) => {
                 pushes += 1;
                 octets += data.flow() as u64;
+                garbage.extend(data.slices.drain(..));
+                garbage.extend(data.padding.take());
                 false
             }
             Part::Block => true,

@@ -164,6 +164,7 @@ impl FrameWriter {
             let result = match poll {
                 Poll::Ready(result) => result,
                 Poll::Pending => {
+                    out.batch.offered(offered);
                     self.shared.lock().size.stalled();
                     return Poll::Pending;
                 }
@@ -187,10 +188,11 @@ impl FrameWriter {
     fn check_out(&self, fill: bool, progress: &Progress) -> Option<CheckedOut<'_>> {
         let more = !progress.exhausted();
         let batch = self.shared.lock().check_out(fill, more, &self.pool);
-        let out = CheckedOut {
+        let mut out = CheckedOut {
             writer: self,
             batch,
         };
+        drop(out.batch.take_garbage());
         (!out.batch.is_empty()).then_some(out)
     }
 

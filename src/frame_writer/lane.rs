@@ -31,6 +31,8 @@ impl LaneFrame {
             out.put_payload(pool, self.payload);
             return;
         }
+        // Of an empty block no piece would keep the owner of the octets.
+        out.retire(self.payload.clone());
         for piece in header_block(self.head, self.payload, limit) {
             out.begin(pool, piece.head);
             out.put_octets(pool, &piece.prefix);

@@ -173,6 +173,9 @@ impl FrameWriter {
     /// that is refused leaves the peer's HPACK decoder behind, if it changes
     /// the dynamic table: encode it anew, or close the connection.
     pub fn push(&self, frame: Frame) -> Result<(), FrameError> {
+        // Whatever becomes of the frame, its octets are not dropped under the
+        // lock: that may run code of the user, which may use the writer.
+        let _octets = frame.payload().clone();
         self.change(|shared| shared.push(frame))
     }
 
@@ -184,6 +187,7 @@ impl FrameWriter {
     /// Those of [`push`](Self::push). The priority is then not changed.
     pub fn push_prioritized(&self, frame: Frame, priority: Priority) -> Result<(), FrameError> {
         let stream = frame.stream();
+        let _octets = frame.payload().clone();
         self.change(|shared| {
             shared.push(frame)?;
             shared.queue.set_priority(stream, priority);
@@ -209,6 +213,9 @@ impl FrameWriter {
     /// Queues DATA of any length, without copying it. No chunks, or only empty
     /// ones, make an empty DATA frame, unless it can be merged.
     ///
+    /// A write call takes 128 chunks at most, so chunks of a few octets make
+    /// small calls: join those before.
+    ///
     /// # Errors
     ///
     /// [`FrameError::NeedsStream`], [`FrameError::StreamEnded`] or
@@ -220,8 +227,20 @@ impl FrameWriter {
         end: EndStream,
     ) -> Result<(), FrameError> {
         let chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty());
-        let data = Data::new(chunks.collect(), None, end.is_yes());
-        self.shared.lock().queue.push_data(stream, data)
+        self.push_checked(stream, Data::new(chunks.collect(), None, end.is_yes()))
+    }
+
+    /// Queues DATA. If it is refused, it is dropped without the lock.
+    fn push_checked(&self, stream: StreamId, data: Data) -> Result<(), FrameError> {
+        let mut shared = self.shared.lock();
+        match shared.queue.check_data(stream, data.flow() as u64) {
+            Ok(()) => shared.queue.push_data(stream, data),
+            Err(error) => {
+                drop(shared);
+                drop(data);
+                Err(error)
+            }
+        }
     }
 
     /// Queues the region of `length` octets at `offset` of a source as DATA.
@@ -271,8 +290,7 @@ impl FrameWriter {
             let asked = length;
             return Err(FrameError::SourceLength { asked, given });
         }
-        let data = Data::new(chunks, padding, end.is_yes());
-        self.shared.lock().queue.push_data(stream, data)
+        self.push_checked(stream, Data::new(chunks, padding, end.is_yes()))
     }
 
     /// Sets a stream's priority, for DATA that waits and DATA that comes. It
@@ -284,7 +302,8 @@ impl FrameWriter {
 
     /// Drops the stream's queued DATA but for a frame that is begun, and
     /// returns how many octets of flow control that gives back. What a write
-    /// call has in its hands at this moment counts as begun.
+    /// call has in its hands at this moment counts as begun, and so does what it
+    /// was offered when it was last `Pending`: it will be offered the same again.
     ///
     /// If DATA was dropped, the peer would see a body with a hole in it. So the
     /// stream takes no more DATA or header blocks, and trailers that wait are
@@ -402,7 +421,9 @@ impl FrameWriter {
         let mut shared = self.shared.lock();
         let result = change(&mut shared);
         let waiters = shared.take_waiters();
+        let garbage = shared.take_garbage();
         drop(shared);
+        drop(garbage);
         waiters.into_values().for_each(Waker::wake);
         result
     }

@@ -179,7 +179,9 @@ impl Queue {
     }
 
     fn check_open(&self, stream: StreamId) -> Result<(), FrameError> {
-        if self.ended.contains(stream) {
+        // The set may have forgotten an end that is still queued.
+        let ends = self.streams.get(&stream).is_some_and(DataQueue::ends);
+        if ends || self.ended.contains(stream) {
             return Err(FrameError::StreamEnded(stream));
         }
         Ok(())
@@ -218,12 +220,12 @@ impl Queue {
 
     /// Drops the stream's DATA, and says how many pushes and flow-controlled
     /// octets that were.
-    pub(super) fn drop_data(&mut self, stream: StreamId) -> (usize, u64) {
+    pub(super) fn drop_data(&mut self, stream: StreamId, garbage: &mut Vec<Bytes>) -> (usize, u64) {
         let Some(data) = self.streams.get_mut(&stream) else {
             return (0, 0);
         };
         let before = data.cost();
-        let dropped = data.drop_data();
+        let dropped = data.drop_data(garbage);
         self.data_cost -= before;
         self.settle(stream, false);
         dropped

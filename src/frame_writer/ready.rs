@@ -31,15 +31,22 @@ impl Future for Ready<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let waker = cx.waker().clone();
         let mut shared = this.writer.shared.lock();
-        shared.poll_ready(&mut this.waiter, cx)
+        let (poll, old) = shared.poll_ready(&mut this.waiter, waker);
+        drop(shared);
+        drop(old);
+        poll
     }
 }
 
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
         if self.waiter.is_some() {
-            self.writer.shared.lock().forget(&mut self.waiter);
+            let mut shared = self.writer.shared.lock();
+            let old = shared.forget(&mut self.waiter);
+            drop(shared);
+            drop(old);
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::{
     collections::BTreeMap,
     mem,
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
 };
+
+use bytes::Bytes;
 
 use super::{config::FrameWriterConfig, flush::Progress, queue::Queue};
 use crate::{
@@ -30,6 +32,9 @@ pub(super) struct Shared {
     pub(super) polled: Option<Progress>,
     waiters: BTreeMap<u64, Waker>,
     next_waiter: u64,
+    /// Octets that are of no more use. Dropping them may run code of the user,
+    /// which may use the writer: it is done without the lock.
+    garbage: Vec<Bytes>,
 }
 
 impl Shared {
@@ -43,6 +48,7 @@ impl Shared {
             polled: None,
             waiters: BTreeMap::new(),
             next_waiter: 0,
+            garbage: Vec::new(),
         })
     }
 
@@ -66,7 +72,7 @@ impl Shared {
 
     /// Drops the stream's DATA of which nothing is written.
     fn drop_data(&mut self, stream: StreamId) -> (usize, u64) {
-        let (mut pushes, mut octets) = self.queue.drop_data(stream);
+        let (mut pushes, mut octets) = self.queue.drop_data(stream, &mut self.garbage);
         // While a write call has the batch, all of it counts as started. And
         // trailers that are cut would make the peer take DATA with a hole in it
         // for whole, so the DATA before them stays.
@@ -75,8 +81,15 @@ impl Shared {
             pushes += frames;
             octets += payload;
             self.queue.in_flight = self.batch.octets();
+            self.garbage.extend(self.batch.take_garbage());
         }
         (pushes, octets)
+    }
+
+    /// What is to be dropped without the lock.
+    #[must_use]
+    pub(super) fn take_garbage(&mut self) -> Vec<Bytes> {
+        mem::take(&mut self.garbage)
     }
 
     /// Whether nothing is kept of any stream.
@@ -121,24 +134,29 @@ impl Shared {
     }
 
     /// Waits until no more than half of the bound is queued. `waiter` is the
-    /// caller's number, once it has one.
-    pub(super) fn poll_ready(&mut self, waiter: &mut Option<u64>, cx: &Context<'_>) -> Poll<()> {
+    /// caller's number, once it has one. Returns the waker that is of no more
+    /// use as well: what it owns may use the writer, so it is to be dropped
+    /// without the lock.
+    pub(super) fn poll_ready(
+        &mut self,
+        waiter: &mut Option<u64>,
+        waker: Waker,
+    ) -> (Poll<()>, Option<Waker>) {
         if self.has_room() {
-            self.forget(waiter);
-            return Poll::Ready(());
+            // The caller holds a waker like this one, so it is not the last.
+            drop(waker);
+            (Poll::Ready(()), self.forget(waiter))
+        } else {
+            let number = *waiter.get_or_insert_with(|| {
+                self.next_waiter += 1;
+                self.next_waiter
+            });
+            (Poll::Pending, self.waiters.insert(number, waker))
         }
-        let number = *waiter.get_or_insert_with(|| {
-            self.next_waiter += 1;
-            self.next_waiter
-        });
-        self.waiters.insert(number, cx.waker().clone());
-        Poll::Pending
     }
 
-    pub(super) fn forget(&mut self, waiter: &mut Option<u64>) {
-        if let Some(number) = waiter.take() {
-            self.waiters.remove(&number);
-        }
+    pub(super) fn forget(&mut self, waiter: &mut Option<u64>) -> Option<Waker> {
+        self.waiters.remove(&waiter.take()?)
     }
 
     /// The tasks to wake, once the lock is released.

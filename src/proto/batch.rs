@@ -44,6 +44,12 @@ pub(crate) struct Batch {
     start: u64,
     /// Octets that were put in, ever.
     end: u64,
+    /// The position behind what a write was offered and did not take yet. A
+    /// writer may have encrypted it: the next write has to start with the same.
+    offered: u64,
+    /// Octets that are of no more use. Dropping them may run code of the user,
+    /// so it is for the caller to say where.
+    garbage: Vec<Bytes>,
 }
 
 #[derive(Debug)]
@@ -116,17 +122,36 @@ impl Batch {
     /// Puts the payload of a frame that is not DATA: copied if it is small.
     pub(crate) fn put_payload(&mut self, pool: &BufferPool, payload: Bytes) {
         let small = (1..=SMALL_PAYLOAD).contains(&payload.len());
-        if !small || !self.put_scratch(pool, &payload) {
+        if small && self.put_scratch(pool, &payload) {
+            self.retire(payload);
+        } else {
             self.put_bytes(payload);
         }
     }
 
     /// Puts octets without copying them.
     pub(crate) fn put_bytes(&mut self, octets: Bytes) {
-        if !octets.is_empty() {
+        if octets.is_empty() {
+            self.retire(octets);
+        } else {
             self.end += octets.len() as u64;
             self.segments.push_back(Segment::Shared(octets));
         }
+    }
+
+    /// Keeps octets until it does no harm to drop them.
+    pub(crate) fn retire(&mut self, octets: Bytes) {
+        self.garbage.push(octets);
+    }
+
+    /// Takes out what is of no more use, to be dropped where that does no harm.
+    pub(crate) fn take_garbage(&mut self) -> Vec<Bytes> {
+        mem::take(&mut self.garbage)
+    }
+
+    /// A write was offered the first `octets`, and will be again.
+    pub(crate) fn offered(&mut self, octets: usize) {
+        self.offered = self.start + octets as u64;
     }
 
     fn put_scratch(&mut self, pool: &BufferPool, octets: &[u8]) -> bool {
@@ -180,6 +205,7 @@ impl Batch {
     /// If so many do not wait.
     pub(crate) fn advance(&mut self, octets: usize) -> u64 {
         self.start += octets as u64;
+        self.offered = self.start;
         assert!(
             self.start <= self.end,
             "more octets are gone than were there"
@@ -259,12 +285,13 @@ impl Batch {
         })
     }
 
-    /// Drops the DATA frames of a stream of which no octet is out, and says how
-    /// many frames and octets of payload that were.
+    /// Drops the DATA frames of a stream of which no octet is out or was offered
+    /// to a write, and says how many frames and octets of payload that were.
     pub(crate) fn drop_data(&mut self, stream: StreamId) -> (usize, u64) {
         let start = self.start;
+        let begun = start.max(self.offered);
         let drops = |mark: &Mark| {
-            mark.head.kind == FrameType::DATA && mark.head.stream == stream && mark.start() >= start
+            mark.head.kind == FrameType::DATA && mark.head.stream == stream && mark.start() >= begun
         };
         if !self.frames.iter().any(drops) {
             return (0, 0);
@@ -293,8 +320,10 @@ impl Batch {
                     old.push_front(mem::replace(&mut segment, front));
                 }
                 left -= segment.len() as u64;
-                if keep {
-                    self.segments.push_back(segment);
+                match segment {
+                    segment if keep => self.segments.push_back(segment),
+                    Segment::Shared(octets) => self.garbage.push(octets),
+                    _ => {}
                 }
             }
         }

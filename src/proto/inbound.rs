@@ -94,6 +94,10 @@ impl Inbound {
                     }
                     if head.kind == FrameType::SETTINGS && !head.flags.contains(Flags::ACK) {
                         self.unacknowledged = self.unacknowledged.saturating_add(1);
+                        if head.length > DEFAULT_MAX_FRAME_SIZE {
+                            // It passes unread: the least is never wrong.
+                            self.peer_limit = DEFAULT_MAX_FRAME_SIZE;
+                        }
                     }
                     if self.is_of_interest(head) {
                         self.held = Some(octets.to_vec());

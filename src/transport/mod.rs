@@ -44,9 +44,9 @@ use crate::proto::preface::{Preface, Verdict};
 ///
 /// # Driving
 ///
-/// One task polls it, reads and writes alike, and does so whenever it is woken,
-/// as hyper does with a connection: octets of a deferred flush are written from
-/// within that task's `poll_read`. A program that polls a connection only now
+/// One task polls it, reads and writes alike, whenever it is woken, and reads
+/// until that is `Pending` in every poll in which it flushes, as hyper does with
+/// a connection: octets of a deferred flush are written from within `poll_read`. A program that polls a connection only now
 /// and then, such as a loop around the `accept` of the `h2` crate that awaits
 /// something else in between, has to turn deferring off
 /// ([`Config::defer_flush`]). Each `Pending` has registered the task's waker.
@@ -238,18 +238,27 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     fn poll_before_sleep(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.write.sleeps();
         self.register(cx);
-        loop {
+        if self.write.is_blocked() {
+            // The stack is woken to write on, and all else comes after that.
+            return Ok(());
+        }
+        // Twice, because there may have been more requests than room for them.
+        for _ in 0..2 {
             self.stage_requests();
             if !self.write.is_flush_owed() {
                 return Ok(());
             }
             match self.write.poll_drain_and_flush(&mut self.io, cx) {
-                // There may have been more requests than room for them.
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(()),
             }
         }
+        // A busy handle does not keep the task for itself.
+        if self.shared.has_requests() {
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
     }
 
     /// Tells the handles which task to wake, if it is another than before.

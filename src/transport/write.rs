@@ -65,6 +65,12 @@ pub(super) struct WriteSide {
     woken: bool,
     /// A flush was answered that the IO below has not seen yet.
     owed: bool,
+    /// A write of the stack's octets in place was `Pending`. The IO below may
+    /// have encrypted what it was offered, so the next write has to start with
+    /// the same octets: nothing comes in between until it is through.
+    blocked: bool,
+    /// The largest frame that may be cut, once nothing is blocked.
+    limit: u32,
     /// The frames that were staged or written.
     seen: Seen,
     /// The frame that was staged last, if more DATA may be joined to it, and
@@ -75,8 +81,9 @@ pub(super) struct WriteSide {
 
 impl WriteSide {
     pub(super) fn new(config: &Config) -> Self {
+        let outbound = Outbound::new();
         Self {
-            outbound: Outbound::new(),
+            outbound,
             staged: Staged::new(config.pool.clone()),
             batch: BatchSize::new(config.batch_min, config.batch_max),
             deferral: Deferral::default(),
@@ -86,6 +93,8 @@ impl WriteSide {
             flushes: 0,
             woken: false,
             owed: false,
+            blocked: false,
+            limit: outbound.limit(),
             seen: Seen::default(),
             joinable: None,
             written: Written::default(),
@@ -116,13 +125,29 @@ impl WriteSide {
     }
 
     pub(super) fn set_limit(&mut self, limit: u32) {
-        self.outbound.set_limit(limit);
+        self.limit = limit;
+        if !self.blocked {
+            self.outbound.set_limit(limit);
+        }
+    }
+
+    /// A write of the stack's octets in place has come to this.
+    fn note_blocked(&mut self, is_pending: bool) {
+        if self.blocked != is_pending {
+            self.blocked = is_pending;
+            self.set_limit(self.limit);
+        }
+    }
+
+    /// Whether the stack has to write on before anything else can be written.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked
     }
 
     /// Whether a frame of our own may be staged now: where no frame of the
     /// stack's is cut in two, and while there is room for more.
     pub(super) fn takes_frames(&self) -> bool {
-        self.outbound.at_boundary() && self.staged.len() < self.batch.get()
+        self.outbound.at_boundary() && !self.blocked && self.staged.len() < self.batch.get()
     }
 
     /// Whether a flush was answered, or a frame of our own was staged, whose
@@ -188,7 +213,8 @@ impl WriteSide {
         if total == 0 {
             return Poll::Ready(Ok(0));
         }
-        if self.staged.is_empty() && !(self.defer && self.deferral.expects_more()) {
+        let expects_more = self.defer && self.deferral.expects_more();
+        if self.staged.is_empty() && (self.blocked || !expects_more) {
             // This is all there is to write, most likely.
             let mut after = self.outbound;
             let mut seen = self.seen;
@@ -201,7 +227,7 @@ impl WriteSide {
                 return Poll::Ready(Ok(n));
             }
         }
-        if self.staged.len() + total < self.batch.get() {
+        if !self.blocked && self.staged.len() + total < self.batch.get() {
             self.stage(bufs, total);
             return Poll::Ready(Ok(total));
         }
@@ -226,10 +252,12 @@ impl WriteSide {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let io = Pin::new(io);
-        let n = ready!(match bufs {
+        let polled = match bufs {
             [only] => io.poll_write(cx, only),
             several => io.poll_write_vectored(cx, several),
-        })?;
+        };
+        self.note_blocked(polled.is_pending());
+        let n = ready!(polled)?;
         if n == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -328,6 +356,7 @@ impl WriteSide {
             );
             if octets == 0 {
                 // Nothing of this goes to the wire by itself.
+                self.note_blocked(false);
                 self.stage(bufs, total);
                 return Poll::Ready(Ok(total));
             }
@@ -339,7 +368,10 @@ impl WriteSide {
         }
         let slices = slices.map(IoSlice::new);
 
-        let n = ready!(Pin::new(io).poll_write_vectored(cx, &slices[..count]))?;
+        let polled = Pin::new(io).poll_write_vectored(cx, &slices[..count]);
+        self.joinable = None;
+        self.note_blocked(polled.is_pending());
+        let n = ready!(polled)?;
         if n == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -434,6 +466,8 @@ impl WriteSide {
         io: &mut IO,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        // What is offered must not change any more.
+        self.joinable = None;
         while !self.staged.is_empty() {
             let mut slices: [&[u8]; 8] = [&[]; 8];
             let (count, _) = self.staged.slices(&mut slices);

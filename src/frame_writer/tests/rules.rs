@@ -17,6 +17,14 @@ use crate::{
     FrameWriterConfig, Padding, Priority, StreamId,
 };
 
+fn flush_fails(writer: &FrameWriter, io: &mut Mock) {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(
+        writer.poll_flush_to(&mut cx, io),
+        Poll::Ready(Err(_))
+    ));
+}
+
 fn flush(writer: &FrameWriter, io: &mut Mock) -> Poll<()> {
     let mut cx = Context::from_waker(Waker::noop());
     writer.poll_flush_to(&mut cx, io).map(|result| {
@@ -91,8 +99,8 @@ fn o4_frames_that_are_cut_but_not_begun_are_dropped_too() {
     let writer = FrameWriter::with_config(BufferPool::default(), &config).unwrap();
     data(&writer, 1, 100_000, EndStream::Yes);
     data(&writer, 3, 300, EndStream::Yes);
-    let mut io = Mock::new([Step::Take(100), Step::Pending]);
-    assert!(flush(&writer, &mut io).is_pending());
+    let mut io = Mock::new([Step::Take(100), Step::Fail]);
+    flush_fails(&writer, &mut io);
     assert_eq!(writer.cancel(stream(1)), 100_000 - 16_384);
     assert_eq!(writer.cancel(stream(1)), 0);
     assert!(flush(&writer, &mut io).is_ready());
@@ -100,6 +108,138 @@ fn o4_frames_that_are_cut_but_not_begun_are_dropped_too() {
         outline(&parse(&io.wire)),
         [(DATA, 1, 16_384), (DATA, 3, 300)]
     );
+}
+
+#[test]
+fn o4_frames_that_a_write_was_offered_and_will_be_again_are_begun() {
+    // A writer such as OpenSSL has encrypted them when it says `Pending`.
+    let writer = writer();
+    data(&writer, 1, 3_000, EndStream::No);
+    data(&writer, 3, 300, EndStream::Yes);
+    let mut io = Mock::new([Step::Pending]);
+    assert!(flush(&writer, &mut io).is_pending());
+    data(&writer, 5, 9, EndStream::Yes);
+    assert_eq!(writer.cancel(stream(1)), 0);
+    assert_eq!(writer.cancel(stream(5)), 9);
+    assert!(flush(&writer, &mut io).is_ready());
+    let frames = outline(&parse(&io.wire));
+    assert_eq!(frames, [(DATA, 1, 3_000), (DATA, 3, 300)]);
+}
+
+/// Octets whose owner uses the writer as they are dropped, as a proxy does that
+/// gives credit back.
+struct Credit(std::sync::Arc<FrameWriter>, Vec<u8>);
+
+impl AsRef<[u8]> for Credit {
+    fn as_ref(&self) -> &[u8] {
+        &self.1
+    }
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        let _ = self.0.push(Frame::window_update(stream(0), 1));
+    }
+}
+
+/// A waker whose task uses the writer as it is dropped.
+struct Task(std::sync::Arc<FrameWriter>);
+
+impl std::task::Wake for Task {
+    fn wake(self: std::sync::Arc<Self>) {}
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let _ = self.0.is_empty();
+    }
+}
+
+#[test]
+fn what_is_dropped_may_use_the_writer() {
+    use std::{future::Future, pin::pin, sync::Arc};
+
+    type Act = fn(&Arc<FrameWriter>, &dyn Fn(usize) -> Bytes);
+    let acts: [Act; 8] = [
+        |w, credit| {
+            w.push_data(stream(1), [credit(100)], EndStream::No)
+                .unwrap();
+            assert_eq!(w.cancel(stream(1)), 100);
+        },
+        |w, credit| {
+            w.push_data(stream(1), [credit(100)], EndStream::No)
+                .unwrap();
+            w.push(Frame::rst_stream(stream(1), 8)).unwrap();
+        },
+        |w, credit| {
+            w.push_data(stream(1), [credit(100)], EndStream::No)
+                .unwrap();
+            let mut io = Mock::new([Step::Take(3), Step::Fail]);
+            flush_fails(w, &mut io);
+            w.cancel(stream(1));
+            w.discard().unwrap();
+        },
+        |w, credit| {
+            let refused = w.push_data(stream(1), [credit(20_000)], EndStream::No);
+            assert!(refused.is_err());
+        },
+        |w, credit| {
+            let frame = Frame::data(stream(1), credit(20_000), EndStream::No);
+            assert!(w.push(frame).is_err());
+        },
+        |w, credit| {
+            let frame = Frame::extension(FrameType(0xbe), Flags::NONE, stream(0), credit(10));
+            w.push(frame).unwrap();
+            assert!(flush(w, &mut Mock::new([])).is_ready());
+        },
+        |w, credit| {
+            w.push(Frame::headers(stream(1), credit(0), EndStream::Yes))
+                .unwrap();
+            assert!(flush(w, &mut Mock::new([])).is_ready());
+        },
+        |w, credit| {
+            w.push_data(stream(1), [credit(9_000)], EndStream::No)
+                .unwrap();
+            let mut ready = pin!(w.ready());
+            for waker in [
+                Waker::from(Arc::new(Task(w.clone()))),
+                Waker::noop().clone(),
+            ] {
+                let mut cx = Context::from_waker(&waker);
+                assert!(ready.as_mut().poll(&mut cx).is_pending());
+            }
+            w.discard().unwrap();
+        },
+    ];
+    for (n, act) in acts.into_iter().enumerate() {
+        let (done, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let config = FrameWriterConfig::default().max_queued_octets(10_000);
+            let writer = FrameWriter::with_config(BufferPool::default(), &config).unwrap();
+            let writer = Arc::new(writer);
+            let credit = |octets| Bytes::from_owner(Credit(writer.clone(), vec![1; octets]));
+            act(&writer, &credit);
+            done.send(()).unwrap();
+        });
+        let bound = std::time::Duration::from_secs(30);
+        assert!(
+            wait.recv_timeout(bound).is_ok(),
+            "a deadlock, or a panic, in act {n}"
+        );
+    }
+}
+
+#[test]
+fn an_end_that_is_queued_is_never_forgotten() {
+    let writer = writer();
+    data(&writer, 1, 10, EndStream::Yes);
+    for n in 1..4_200 {
+        writer
+            .push(Frame::rst_stream(stream(1 + 4 * n), 8))
+            .unwrap();
+    }
+    let push = writer.push_data(stream(1), [octets(10)], EndStream::No);
+    assert_eq!(push, Err(FrameError::StreamEnded(stream(1))));
 }
 
 #[test]

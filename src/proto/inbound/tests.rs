@@ -209,6 +209,17 @@ fn f5_a_lower_limit_holds_at_once_and_a_higher_one_once_it_is_acknowledged() {
 }
 
 #[test]
+fn f5_a_settings_frame_too_large_to_be_read_leaves_the_least_limit() {
+    let mut inbound = Inbound::new(262_144, u32::MAX);
+    pass_through(&mut inbound, &encode(&[settings(&[(5, 100_000)])]), &[9]);
+    inbound.acknowledged(1);
+    assert_eq!(inbound.peer_limit(), 100_000);
+    let large = settings(&vec![(5, 16_384); 2_731]);
+    pass_through(&mut inbound, &encode(&[large]), &[9]);
+    assert_eq!(inbound.peer_limit(), 16_384);
+}
+
+#[test]
 fn f2_frames_that_only_look_like_those_of_interest_pass() {
     let mut inbound = Inbound::new(262_144, u32::MAX);
     inbound.expect_ack([7; 8]);

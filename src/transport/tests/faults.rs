@@ -182,7 +182,12 @@ fn requests_that_found_no_room_go_out_once_there_is_some() {
     let stream = StreamId::new(1).unwrap();
     let frame = Frame::extension(FrameType(0xbe), Flags::NONE, stream, vec![0; 900]);
     io.handle().send_frames(vec![frame; 40]).unwrap();
-    assert!(polls.read(&mut io).is_pending());
+    // The task is not kept for long, but is woken again.
+    let mut wakes = usize::MAX;
+    while polls.wakes() != wakes {
+        wakes = polls.wakes();
+        assert!(polls.read(&mut io).is_pending());
+    }
     assert_eq!(parse(&mock.state().wire).len(), 40);
 }
 
@@ -493,6 +498,140 @@ fn pauses_are_pending_with_a_wake_and_lose_nothing() {
         assert!(seen == sent);
         assert_eq!(turns, [4 * 29, 6 * 29]);
     }
+}
+
+#[test]
+fn a_retry_starts_with_what_was_offered_before() {
+    // As OpenSSL: a write that would block has encrypted what it was offered,
+    // and wants to be offered it again.
+    struct Strict {
+        record: Vec<u8>,
+        blocked: bool,
+        wire: Vec<u8>,
+    }
+    impl AsyncRead for Strict {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+    impl AsyncWrite for Strict {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            assert!(buf.starts_with(&self.record), "a bad retry");
+            if self.blocked {
+                self.record = buf.to_vec();
+                return Poll::Pending;
+            }
+            self.record.clear();
+            self.wire.extend(buf);
+            Poll::Ready(Ok(buf.len()))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+    for in_place in [true, false] {
+        let io = Strict {
+            record: Vec::new(),
+            blocked: false,
+            wire: Vec::new(),
+        };
+        let mut io = Transport::client(io, Config::default());
+        let polls = Polls::new();
+        for part in [&PREFACE[..], &encode(&[settings(&[])])] {
+            assert!(polls.write(&mut io, part).is_ready());
+        }
+        polls.flush_for_good(&mut io);
+        assert!(polls.read(&mut io).is_pending());
+        io.get_mut().wire.clear();
+        if !in_place {
+            // A deferred flush meets a socket that is full.
+            for _ in 0..2 {
+                assert!(polls.write(&mut io, &data(100)).is_ready());
+                assert!(polls.flush(&mut io).is_ready());
+            }
+        }
+        io.get_mut().blocked = true;
+        if in_place {
+            assert!(polls.write(&mut io, &data(100)).is_pending());
+            io.handle().send_frames([Frame::ping([0; 8])]).unwrap();
+        }
+        assert!(polls.read(&mut io).is_pending());
+        if !in_place {
+            // It would have been joined to what was offered.
+            assert!(polls.write(&mut io, &data(50)).is_ready());
+        }
+        io.get_mut().blocked = false;
+        if in_place {
+            assert!(polls.write(&mut io, &data(100)).is_ready());
+        }
+        assert!(polls.read(&mut io).is_pending());
+        polls.flush_for_good(&mut io);
+        let wire = parse(&io.get_ref().wire);
+        let sizes: Vec<_> = wire.iter().map(|f| f.payload.len()).collect();
+        match in_place {
+            true => assert_eq!(sizes, [100, 8]),
+            false => assert_eq!(sizes, [100, 100, 50]),
+        }
+    }
+}
+
+#[test]
+fn a_busy_handle_does_not_keep_the_task() {
+    // Each write asks for more, as another thread might.
+    struct Busy(Option<ConnectionHandle>, usize);
+    impl AsyncRead for Busy {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+    impl AsyncWrite for Busy {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.1 += 1;
+            assert!(self.1 < 1_000, "it never ends");
+            if let Some(handle) = &self.0 {
+                let frame = Frame::priority_update(StreamId::new(1).unwrap(), "u=1");
+                handle.send_frames([frame]).unwrap();
+            }
+            Poll::Ready(Ok(buf.len()))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+    let mut io = Transport::client(Busy(None, 0), Config::default());
+    let polls = Polls::new();
+    for part in [&PREFACE[..], &encode(&[settings(&[])])] {
+        assert!(polls.write(&mut io, part).is_ready());
+    }
+    assert!(polls.read(&mut io).is_pending());
+    let handle = io.handle();
+    handle.send_frames([Frame::ping([0; 8])]).unwrap();
+    io.get_mut().0 = Some(handle);
+    let wakes = polls.wakes();
+    assert!(polls.read(&mut io).is_pending());
+    assert!(polls.wakes() > wakes, "the rest goes out at the next poll");
 }
 
 #[test]
