@@ -5,6 +5,7 @@ mod plan;
 mod read;
 mod staged;
 pub(crate) mod stats;
+mod tally;
 #[cfg(feature = "tls")]
 mod tls;
 mod write;

@@ -8,44 +8,13 @@ use tokio::io::AsyncWrite;
 
 use super::plan::{LEADS, SLICES, plan_leads, plan_slices, whole_records};
 use super::staged::Staged;
+use super::tally::{Seen, Written};
 use crate::config::Config;
 use crate::proto::batch_size::{BatchSize, TLS_RECORD};
 use crate::proto::counts::FrameCounts;
 use crate::proto::deferral::Deferral;
 use crate::proto::head::{Flags, FrameType, Head};
 use crate::proto::outbound::{Lead, Outbound, Wire};
-
-/// What was written, for the statistics.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Written {
-    pub(super) octets: u64,
-    pub(super) calls: u64,
-    pub(super) deferred_flushes: u64,
-    pub(super) largest_batch: u64,
-}
-
-/// What is known of the frames that went by.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    frames: FrameCounts,
-    /// Since the last batch there was one that no flush may be deferred for.
-    urgent: bool,
-    /// SETTINGS that the stack has acknowledged since somebody asked.
-    settings_acks: u32,
-}
-
-impl Seen {
-    fn note(&mut self, head: Head) {
-        self.frames.add(head.kind);
-        let is_ack = head.flags.contains(Flags::ACK);
-        self.urgent |= match head.kind {
-            FrameType::SETTINGS | FrameType::GOAWAY => true,
-            FrameType::PING => is_ack,
-            _ => false,
-        };
-        self.settings_acks += u32::from(head.kind == FrameType::SETTINGS && is_ack);
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct WriteSide {
