@@ -1,7 +1,6 @@
-//! What a hostile peer, a slow socket, a busy handle or an unusual stack may do.
+//! What a hostile peer, a slow socket or an unusual stack may do.
 
-use std::task::Wake;
-
+use super::mock::Told;
 use super::*;
 
 /// A socket that takes just as many octets as it is told to, and counts flushes.
@@ -77,14 +76,6 @@ impl AsyncWrite for Metered {
     }
 }
 
-/// A socket that is blocked for good.
-fn blocked() -> Mock {
-    Mock::new(Manners {
-        pending: 16,
-        ..POLITE
-    })
-}
-
 #[test]
 fn f5_a_write_may_stop_at_any_octet() {
     let frames = [
@@ -156,39 +147,6 @@ fn f5_a_raised_limit_waits_for_the_stacks_acknowledgement() {
     write(&mut io, &large);
     polls.flush_for_good(&mut io);
     assert_eq!(largest(&mock), Some(200_000));
-}
-
-#[test]
-fn b3_a_handle_cannot_fill_memory_while_the_socket_is_blocked() {
-    let mut io = started(&Mock::new(POLITE), Config::default());
-    io.inner.io = blocked();
-    let polls = Polls::new();
-    let handle = io.handle();
-    let stream = StreamId::new(1).unwrap();
-    let mut accepted = 0;
-    for _ in 0..1_000 {
-        let frame = Frame::extension(FrameType(0xbe), Flags::NONE, stream, vec![0; 16_000]);
-        accepted += 16_009 * usize::from(handle.send_frames([frame]).is_ok());
-        assert!(polls.read(&mut io).is_pending());
-    }
-    assert!(accepted < 256 * 1024, "{accepted} octets were accepted");
-}
-
-#[test]
-fn requests_that_found_no_room_go_out_once_there_is_some() {
-    let mock = Mock::new(POLITE);
-    let mut io = started(&mock, Config::default().batch(1_024, 1_024));
-    let polls = Polls::new();
-    let stream = StreamId::new(1).unwrap();
-    let frame = Frame::extension(FrameType(0xbe), Flags::NONE, stream, vec![0; 900]);
-    io.handle().send_frames(vec![frame; 40]).unwrap();
-    // The task is not kept for long, but is woken again.
-    let mut wakes = usize::MAX;
-    while polls.wakes() != wakes {
-        wakes = polls.wakes();
-        assert!(polls.read(&mut io).is_pending());
-    }
-    assert_eq!(parse(&mock.state().wire).len(), 40);
 }
 
 #[test]
@@ -504,48 +462,23 @@ fn pauses_are_pending_with_a_wake_and_lose_nothing() {
 fn a_retry_starts_with_what_was_offered_before() {
     // As OpenSSL: a write that would block has encrypted what it was offered,
     // and wants to be offered it again.
+    #[derive(Default)]
     struct Strict {
         record: Vec<u8>,
         blocked: bool,
         wire: Vec<u8>,
     }
-    impl AsyncRead for Strict {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-    impl AsyncWrite for Strict {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buf: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            assert!(buf.starts_with(&self.record), "a bad retry");
-            if self.blocked {
-                self.record = buf.to_vec();
+    for in_place in [true, false] {
+        let io = Told::new(Strict::default(), |strict, buf| {
+            assert!(buf.starts_with(&strict.record), "a bad retry");
+            if strict.blocked {
+                strict.record = buf.to_vec();
                 return Poll::Pending;
             }
-            self.record.clear();
-            self.wire.extend(buf);
+            strict.record.clear();
+            strict.wire.extend(buf);
             Poll::Ready(Ok(buf.len()))
-        }
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-    for in_place in [true, false] {
-        let io = Strict {
-            record: Vec::new(),
-            blocked: false,
-            wire: Vec::new(),
-        };
+        });
         let mut io = Transport::client(io, Config::default());
         let polls = Polls::new();
         for part in [&PREFACE[..], &encode(&[settings(&[])])] {
@@ -553,7 +486,7 @@ fn a_retry_starts_with_what_was_offered_before() {
         }
         polls.flush_for_good(&mut io);
         assert!(polls.read(&mut io).is_pending());
-        io.get_mut().wire.clear();
+        io.get_mut().state.wire.clear();
         if !in_place {
             // A deferred flush meets a socket that is full.
             for _ in 0..2 {
@@ -561,7 +494,7 @@ fn a_retry_starts_with_what_was_offered_before() {
                 assert!(polls.flush(&mut io).is_ready());
             }
         }
-        io.get_mut().blocked = true;
+        io.get_mut().state.blocked = true;
         if in_place {
             assert!(polls.write(&mut io, &data(100)).is_pending());
             io.handle().send_frames([Frame::ping([0; 8])]).unwrap();
@@ -571,154 +504,19 @@ fn a_retry_starts_with_what_was_offered_before() {
             // It would have been joined to what was offered.
             assert!(polls.write(&mut io, &data(50)).is_ready());
         }
-        io.get_mut().blocked = false;
+        io.get_mut().state.blocked = false;
         if in_place {
             assert!(polls.write(&mut io, &data(100)).is_ready());
         }
         assert!(polls.read(&mut io).is_pending());
         polls.flush_for_good(&mut io);
-        let wire = parse(&io.get_ref().wire);
+        let wire = parse(&io.get_ref().state.wire);
         let sizes: Vec<_> = wire.iter().map(|f| f.payload.len()).collect();
         match in_place {
             true => assert_eq!(sizes, [100, 8]),
             false => assert_eq!(sizes, [100, 100, 50]),
         }
     }
-}
-
-#[test]
-fn a_busy_handle_does_not_keep_the_task() {
-    // Each write asks for more, as another thread might.
-    struct Busy(Option<ConnectionHandle>, usize);
-    impl AsyncRead for Busy {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-    impl AsyncWrite for Busy {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buf: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.1 += 1;
-            assert!(self.1 < 1_000, "it never ends");
-            if let Some(handle) = &self.0 {
-                let frame = Frame::priority_update(StreamId::new(1).unwrap(), "u=1");
-                handle.send_frames([frame]).unwrap();
-            }
-            Poll::Ready(Ok(buf.len()))
-        }
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-    let mut io = Transport::client(Busy(None, 0), Config::default());
-    let polls = Polls::new();
-    for part in [&PREFACE[..], &encode(&[settings(&[])])] {
-        assert!(polls.write(&mut io, part).is_ready());
-    }
-    assert!(polls.read(&mut io).is_pending());
-    let handle = io.handle();
-    handle.send_frames([Frame::ping([0; 8])]).unwrap();
-    io.get_mut().0 = Some(handle);
-    let wakes = polls.wakes();
-    assert!(polls.read(&mut io).is_pending());
-    assert!(polls.wakes() > wakes, "the rest goes out at the next poll");
-}
-
-#[test]
-fn a_ping_that_is_asked_for_at_the_end_is_answered() {
-    let mock = Mock::new(POLITE);
-    let mut io = started(&mock, Config::default());
-    let polls = Polls::new();
-    let mut early = Box::pin(io.handle().ping());
-    assert!(polls.read(&mut io).is_pending());
-    let mut late = Box::pin(io.handle().ping());
-    mock.state().eof = true;
-    assert!(polls.read(&mut io).is_ready());
-    assert!(
-        Pin::new(&mut io)
-            .poll_shutdown(&mut polls.context())
-            .is_ready()
-    );
-    for ping in [&mut early, &mut late] {
-        let answer = ping.as_mut().poll(&mut polls.context());
-        assert_eq!(answer, Poll::Ready(Err(HandleError::Closed)));
-    }
-}
-
-#[test]
-fn unanswered_pings_are_bounded_and_hold_up_nothing_else() {
-    let mock = Mock::new(POLITE);
-    let mut io = started(&mock, Config::default());
-    let polls = Polls::new();
-    let handle = io.handle();
-    for n in 0..32 {
-        handle.send_frames([Frame::ping([n; 8])]).unwrap();
-        assert!(polls.read(&mut io).is_pending());
-    }
-    let more = [Frame::ping([0; 8])];
-    assert_eq!(handle.send_frames(more.clone()), Err(HandleError::Full));
-    let update = Frame::priority_update(StreamId::new(1).unwrap(), "u=1");
-    handle.send_frames([update]).unwrap();
-    assert!(polls.read(&mut io).is_pending());
-    assert_eq!(parse(&mock.state().wire).len(), 33);
-    mock.deliver(&encode(&[raw(FrameType::PING, Flags::ACK, 0, vec![7; 8])]));
-    assert!(
-        polls.read(&mut io).is_pending(),
-        "nothing of it is for the stack"
-    );
-    assert_eq!(handle.send_frames(more), Ok(()));
-}
-
-#[test]
-fn a_request_wakes_the_task_that_sleeps_and_goes_out_with_no_flush_of_the_stack() {
-    let mock = Mock::new(POLITE);
-    let mut io = started(&mock, Config::default());
-    let polls = Polls::new();
-    assert!(polls.read(&mut io).is_pending());
-    assert_eq!(polls.wakes(), 0);
-    io.handle().send_frames([Frame::ping([0; 8])]).unwrap();
-    assert_eq!(polls.wakes(), 1);
-    assert!(polls.read(&mut io).is_pending());
-    assert_eq!(parse(&mock.state().wire).len(), 1);
-}
-
-#[test]
-fn a_waker_may_use_a_handle_as_it_is_dropped() {
-    struct Task(ConnectionHandle);
-    impl Wake for Task {
-        fn wake(self: Arc<Self>) {}
-    }
-    impl Drop for Task {
-        fn drop(&mut self) {
-            let _ = self.0.is_closed();
-        }
-    }
-    let (done, wait) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mock = Mock::new(POLITE);
-        let mut io = started(&mock, Config::default());
-        for _ in 0..2 {
-            let waker = Waker::from(Arc::new(Task(io.handle())));
-            let mut space = [0; 10];
-            let mut buf = ReadBuf::new(&mut space);
-            let _ = Pin::new(&mut io).poll_read(&mut Context::from_waker(&waker), &mut buf);
-            mock.forget_wakers();
-        }
-        drop(io);
-        done.send(()).unwrap();
-    });
-    let bound = Duration::from_secs(30);
-    assert!(wait.recv_timeout(bound).is_ok(), "a deadlock");
 }
 
 #[test]

@@ -194,6 +194,48 @@ impl AsyncWrite for Mock {
     }
 }
 
+/// An IO whose writes are a function of what they are given. It has nothing to
+/// read, and takes one slice at a time.
+pub(crate) struct Told<S> {
+    pub(crate) state: S,
+    write: fn(&mut S, &[u8]) -> Poll<io::Result<usize>>,
+}
+
+impl<S> Told<S> {
+    pub(crate) fn new(state: S, write: fn(&mut S, &[u8]) -> Poll<io::Result<usize>>) -> Self {
+        Self { state, write }
+    }
+}
+
+impl<S: Unpin> AsyncRead for Told<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl<S: Unpin> AsyncWrite for Told<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let me = &mut *self;
+        (me.write)(&mut me.state, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// Counts the wakes of one task.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(pub(crate) AtomicUsize);

@@ -1,6 +1,7 @@
 //! The whole transport over an IO that takes and gives what it likes.
 
 mod faults;
+mod handles;
 mod mock;
 mod model;
 mod rules;
