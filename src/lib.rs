@@ -84,6 +84,8 @@ mod connect;
 mod frame_writer;
 mod pool;
 mod proto;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 
 pub use config::Config;
@@ -96,6 +98,8 @@ pub use proto::counts::FrameCounts;
 pub use proto::frame::{EndStream, Frame, FrameError, Padding};
 pub use proto::head::{Flags, FrameType, Head, StreamId};
 pub use proto::priority::Priority;
+#[cfg(feature = "tls")]
+pub use tls::HandshakeInfo;
 pub use transport::Transport;
 pub use transport::handle::{ConnectionHandle, HandleError};
 pub use transport::stats::ConnectionStats;

@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 use super::stats::{ConnectionStats, SharedStats};
 use crate::proto::frame::{Frame, FrameError};
 use crate::proto::head::FrameType;
+#[cfg(feature = "tls")]
+use crate::tls::HandshakeInfo;
 
 /// Frames that may wait to be sent, for each connection.
 const MAX_FRAMES: usize = 64;
@@ -43,6 +45,14 @@ impl ConnectionHandle {
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
         self.shared.stats.load()
+    }
+
+    /// What its TLS handshake came to; none if it has no TLS, or if TLS was not
+    /// set up by this crate.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn handshake(&self) -> Option<&HandshakeInfo> {
+        self.shared.handshake.get()
     }
 
     /// Whether the connection is gone: nothing can be sent any more.
@@ -180,6 +190,8 @@ impl From<Frame> for Request {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) stats: SharedStats,
+    #[cfg(feature = "tls")]
+    handshake: std::sync::OnceLock<HandshakeInfo>,
     /// Whether there are requests, so that the connection need not lock to see.
     pending: AtomicBool,
     requests: Mutex<Requests>,
@@ -199,6 +211,14 @@ struct Requests {
 }
 
 impl Shared {
+    /// Says what the TLS handshake came to, once.
+    #[cfg(feature = "tls")]
+    pub(super) fn handshaken(&self, info: Option<HandshakeInfo>) {
+        if let Some(info) = info {
+            let _ = self.handshake.set(info);
+        }
+    }
+
     fn request(&self, new: impl IntoIterator<Item = Request>) -> Result<(), HandleError> {
         let new: Vec<Request> = new.into_iter().collect();
         let octets: usize = new.iter().map(|r| r.frame.payload().len()).sum();

@@ -2,13 +2,16 @@
 
 use std::io;
 
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
+
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::Transport;
 use crate::config::Config;
 use crate::connect::ReadAhead;
+use crate::tls::{HandshakeInfo, verification};
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<server::TlsStream<ReadAhead<IO>>> {
     /// Accepts a TLS connection on `io`, with read-ahead below TLS and whole
@@ -20,12 +23,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<server::TlsStream<ReadAhead<I
     ///
     /// Those of the IO and of the handshake.
     pub async fn accept_tls(acceptor: &TlsAcceptor, io: IO, config: Config) -> io::Result<Self> {
+        let began = Instant::now();
         let io = ReadAhead::new(io, &config);
         let mut tls = acceptor.accept(io).await?;
-        tls.get_mut()
-            .1
-            .set_buffer_limit(Some(buffer_limit(&config)));
-        Ok(Self::server(tls, config.over_tls(true)))
+        let (_, session) = tls.get_mut();
+        session.set_buffer_limit(Some(buffer_limit(&config)));
+        let took = began.elapsed();
+        let info = HandshakeInfo::new(session, session.server_name(), None, took);
+        let transport = Self::server(tls, config.over_tls(true));
+        transport.inner.shared.handshaken(info);
+        Ok(transport)
     }
 }
 
@@ -44,12 +51,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<client::TlsStream<ReadAhead<I
         io: IO,
         config: Config,
     ) -> io::Result<Self> {
+        let began = Instant::now();
         let io = ReadAhead::new(io, &config);
-        let mut tls = connector.connect(name, io).await?;
-        tls.get_mut()
-            .1
-            .set_buffer_limit(Some(buffer_limit(&config)));
-        Ok(Self::client(tls, config.over_tls(true)))
+        let (tls, cached) = verification::observe(connector.connect(name, io)).await;
+        let mut tls = tls?;
+        let (_, session) = tls.get_mut();
+        session.set_buffer_limit(Some(buffer_limit(&config)));
+        let info = HandshakeInfo::new(session, None, cached, began.elapsed());
+        let transport = Self::client(tls, config.over_tls(true));
+        transport.inner.shared.handshaken(info);
+        Ok(transport)
     }
 }
 
