@@ -3,6 +3,7 @@
 mod caching_verifier;
 mod certificate;
 mod handshake;
+mod sni_resolver;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub use certificate::{
     CertificateError, CertificateNames, certified_key, read_certificates, read_private_key,
 };
 pub use handshake::{HandshakeInfo, PeerVerification};
+pub use sni_resolver::{SniReload, SniResolver, SniResolverBuilder, SniStats, UnknownName};
 pub use ticket_keys::{
     TicketBinding, TicketKeyError, TicketKeyStats, TicketKeys, TicketKeysBuilder,
 };

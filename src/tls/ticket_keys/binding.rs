@@ -54,7 +54,7 @@ impl TicketBinding {
     }
 
     /// As it goes into the derivation of keys: no two bindings have the same.
-    pub(super) fn encoded(&self) -> Arc<[u8]> {
+    pub(super) fn encoded(self) -> Arc<[u8]> {
         let mut out = Vec::new();
         for part in [&self.virtual_host, &self.client_auth] {
             out.push(u8::from(part.is_some()));
@@ -104,7 +104,7 @@ mod tests {
             alpn(&["h2", "http/1.1"]),
             alpn(&["http/1.1", "h2"]),
         ];
-        let encoded: HashSet<_> = all.iter().map(TicketBinding::encoded).collect();
+        let encoded: HashSet<_> = all.iter().cloned().map(TicketBinding::encoded).collect();
         assert_eq!(encoded.len(), all.len());
     }
 }

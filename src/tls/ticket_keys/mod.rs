@@ -178,7 +178,6 @@ impl TicketKeys {
     }
 
     /// For other times than the defaults.
-    #[must_use]
     pub fn builder(provider: &CryptoProvider) -> TicketKeysBuilder<'_> {
         TicketKeysBuilder::new(provider)
     }
