@@ -82,6 +82,8 @@
 mod config;
 mod connect;
 mod frame_writer;
+#[cfg(any(feature = "connector", feature = "listener"))]
+mod maybe_tls;
 mod pool;
 mod proto;
 #[cfg(feature = "tls")]
@@ -90,6 +92,8 @@ mod transport;
 
 pub use config::Config;
 pub use connect::ReadAhead;
+#[cfg(feature = "connector")]
+pub use connect::{BuildError, ClientStream, ConnectError, Connector, ConnectorBuilder};
 pub use frame_writer::{
     DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
 };

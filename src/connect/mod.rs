@@ -1,5 +1,21 @@
-//! What a connection is made of below the transport.
+//! Towards the peer: what goes below TLS, and what dials.
 
+#[cfg(feature = "connector")]
+mod builder;
+#[cfg(feature = "connector")]
+mod connector;
+#[cfg(feature = "connector")]
+mod error;
 mod read_ahead;
+#[cfg(feature = "connector")]
+mod stream;
 
+#[cfg(feature = "connector")]
+pub use builder::ConnectorBuilder;
+#[cfg(feature = "connector")]
+pub use connector::Connector;
+#[cfg(feature = "connector")]
+pub use error::{BuildError, ConnectError};
 pub use read_ahead::ReadAhead;
+#[cfg(feature = "connector")]
+pub use stream::ClientStream;

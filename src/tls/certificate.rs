@@ -112,10 +112,11 @@ pub enum CertificateError {
     /// is none.
     #[error("there is no default certificate for unknown names: set one, or refuse them")]
     NoDefault,
-    /// No crypto provider was given, and the process has no default one.
+    /// No crypto provider was given, none is installed for the process, and
+    /// neither of the features `ring` and `aws-lc-rs` is on.
     #[error(
-        "there is no crypto provider: give one, or install one for the process with \
-         `CryptoProvider::install_default`"
+        "there is no crypto provider: give one, turn on the feature `ring` or `aws-lc-rs`, or \
+         install one for the process with `CryptoProvider::install_default`"
     )]
     NoProvider,
     /// The thread that looks for changed files cannot be started.

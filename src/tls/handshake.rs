@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio_rustls::rustls::crypto::SupportedKxGroup;
 use tokio_rustls::rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion};
 
 /// What a TLS handshake came to.
@@ -69,7 +70,9 @@ impl HandshakeInfo {
             retried: kind == HandshakeKind::FullWithHelloRetryRequest,
             version: session.protocol_version()?,
             cipher_suite: session.negotiated_cipher_suite()?.suite(),
-            key_exchange: session.negotiated_key_exchange_group().map(|g| g.name()),
+            key_exchange: session
+                .negotiated_key_exchange_group()
+                .map(SupportedKxGroup::name),
             alpn: session.alpn_protocol().map(alpn),
             server_name: server_name.map(Box::from),
             verification,

@@ -14,6 +14,7 @@ use super::callback::{Ask, Callback};
 use super::files::{DefaultCertificate, Files, Look, Pair, PairPath, Source};
 use super::{Handle, Shared, SniResolver, Tally, UnknownName};
 use crate::tls::certificate::{CertificateError, CertificateNames};
+use crate::tls::default_provider;
 use crate::tls::watch::Ticker;
 
 const RELOAD_EVERY: Duration = Duration::from_secs(10);
@@ -134,7 +135,8 @@ impl SniResolverBuilder {
 
     /// Sets what loads the keys.
     ///
-    /// Default: that of the process.
+    /// Default: the one that the process has installed, or else that of this
+    /// crate's feature `aws-lc-rs` or `ring`.
     pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
         self.provider = Some(provider);
         self
@@ -156,7 +158,7 @@ impl SniResolverBuilder {
     pub(super) fn start(self) -> Result<(SniResolver, Option<JoinHandle<()>>), CertificateError> {
         let provider = self
             .provider
-            .or_else(|| CryptoProvider::get_default().cloned())
+            .or_else(default_provider)
             .ok_or(CertificateError::NoProvider)?;
         let unknown = match (self.unknown, &self.default) {
             (Some(UnknownName::Default), None) => return Err(CertificateError::NoDefault),

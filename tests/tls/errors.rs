@@ -1,0 +1,197 @@
+//! What a connector says when it cannot be made, or makes no connection.
+
+use std::time::Duration;
+
+use framewright::{BuildError, ConnectError, Connector};
+use http::Uri;
+use tokio::net::TcpListener;
+use tokio_rustls::rustls::RootCertStore;
+
+use crate::pki::{Authority, provider};
+use crate::server::{Server, connect, trusting, uri, whole};
+
+#[tokio::test]
+async fn a_silent_server_times_out() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let connector = trusting(&Authority::new())
+        .handshake_timeout(Duration::from_millis(50))
+        .build()
+        .expect("a connector");
+    let error = connect(&connector, uri(port)).await.expect_err("silence");
+    assert!(matches!(error, ConnectError::HandshakeTimeout { .. }));
+    assert_eq!(
+        error.to_string(),
+        format!("localhost:{port} did not finish the TLS handshake within 50ms")
+    );
+}
+
+#[tokio::test]
+async fn a_server_with_other_protocols_is_named() {
+    let authority = Authority::new();
+    let leaf = authority.leaf(&["localhost"]);
+    let server = Server::start(leaf.server(&["spdy/3"])).await;
+    let connector = trusting(&authority).build().expect("a connector");
+    let error = connect(&connector, server.uri()).await.expect_err("spdy");
+    assert!(matches!(error, ConnectError::NoCommonProtocol { .. }));
+    assert!(error.to_string().ends_with("h2, http/1.1"), "{error}");
+
+    // Without ALPN a server speaks HTTP/1.1.
+    server.replace(leaf.server(&[]));
+    let stream = connect(&connector, server.uri()).await.expect("HTTP/1.1");
+    assert!(!stream.handshake().expect("TLS").is_http2());
+    let only = trusting(&authority).http2_only().build().expect("built");
+    let error = connect(&only, server.uri()).await.expect_err("HTTP/1.1");
+    assert!(matches!(error, ConnectError::NoCommonProtocol { .. }));
+    server.replace(leaf.server(&["h2"]));
+    let only = trusting(&authority).http1_only().build().expect("built");
+    let error = connect(&only, server.uri()).await.expect_err("HTTP/2");
+    assert!(error.to_string().ends_with("http/1.1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_clear_text_port_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let answering = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.expect("accepted");
+        let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut tcp, answer)
+            .await
+            .expect("written");
+        tcp
+    });
+    let connector = trusting(&Authority::new()).build().expect("a connector");
+    let error = connect(&connector, uri(port))
+        .await
+        .expect_err("clear text");
+    assert!(
+        matches!(error, ConnectError::NotTls { .. }),
+        "{}",
+        whole(&error)
+    );
+    drop(answering.await);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let connector = trusting(&Authority::new()).build().expect("a connector");
+    let error = connect(&connector, uri(port)).await.expect_err("hung up");
+    assert!(
+        matches!(error, ConnectError::Broken { .. }),
+        "{}",
+        whole(&error)
+    );
+}
+
+#[tokio::test]
+async fn nothing_listens() {
+    let port = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        listener.local_addr().expect("an address").port()
+    };
+    let connector = trusting(&Authority::new()).build().expect("a connector");
+    let error = connect(&connector, uri(port)).await.expect_err("refused");
+    let text = whole(&error);
+    assert!(matches!(error, ConnectError::Dial { .. }), "{text}");
+    assert!(
+        text.starts_with(&format!("no connection to localhost:{port}: ")),
+        "{text}"
+    );
+    assert!(text.contains("refused"), "{text}");
+}
+
+#[tokio::test]
+async fn a_dialer_may_take_too_long() {
+    #[derive(Clone)]
+    struct Never;
+    impl tower_service::Service<Uri> for Never {
+        type Response = hyper_util::rt::TokioIo<tokio::net::TcpStream>;
+        type Error = std::io::Error;
+        type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, _: Uri) -> Self::Future {
+            std::future::pending()
+        }
+    }
+    let mut connector = Connector::builder()
+        .dialer(Never)
+        .connect_timeout(Duration::from_millis(20))
+        .build()
+        .expect("a connector");
+    let uri = Uri::from_static("http://user:secret@slow.test:81/");
+    let error = tower_service::Service::call(&mut connector, uri)
+        .await
+        .expect_err("never");
+    assert_eq!(
+        error.to_string(),
+        "no connection to slow.test:81 within 20ms"
+    );
+}
+
+#[tokio::test]
+async fn uris_that_cannot_be_connected_to() {
+    let plain = Connector::builder().build().expect("a connector");
+    let of = |uri: &'static str| connect(&plain, Uri::from_static(uri));
+    let error = of("https://example.test/").await.expect_err("no TLS");
+    assert!(matches!(error, ConnectError::NoTls { .. }));
+    assert_eq!(
+        error.to_string(),
+        "cannot connect to https://example.test: this connector was built with no TLS configuration"
+    );
+    for (uri, why) in [
+        ("ftp://x/", "neither http nor https"),
+        ("/path", "no scheme"),
+    ] {
+        let error = of(uri).await.expect_err(why);
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    let trusting = trusting(&Authority::new()).build().expect("a connector");
+    let odd = Uri::from_static("https://under_score-.test./");
+    let error = connect(&trusting, odd).await.expect_err("no such name");
+    assert!(matches!(
+        error,
+        ConnectError::ServerName { .. } | ConnectError::Dial { .. }
+    ));
+}
+
+#[test]
+fn connectors_that_cannot_be_made() {
+    let empty = Connector::builder()
+        .provider(provider())
+        .with_roots(RootCertStore::empty())
+        .build();
+    let error = empty.expect_err("no roots");
+    assert!(matches!(error, BuildError::NoRoots));
+    assert!(
+        error.to_string().starts_with("the root store is empty"),
+        "{error}"
+    );
+
+    let authority = Authority::new();
+    let (one, other) = (
+        authority.leaf(&["one.test"]),
+        authority.leaf(&["other.test"]),
+    );
+    let mixed = trusting(&authority)
+        .client_certificate(one.chain.clone(), other.key_der())
+        .build();
+    let error = mixed.expect_err("another's key");
+    assert!(matches!(error, BuildError::ClientCertificate(_)), "{error}");
+
+    let unused = Connector::builder().client_certificate(one.chain.clone(), one.key_der());
+    assert!(matches!(unused.build(), Err(BuildError::NothingToTrust)));
+    let own = crate::pki::stock_client(authority.roots(), &["h2"]);
+    let both = Connector::builder()
+        .with_tls_config(own)
+        .crls([authority.revoking()]);
+    assert!(matches!(both.build(), Err(BuildError::Conflict(_))));
+}
