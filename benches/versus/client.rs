@@ -154,6 +154,7 @@ async fn drive(connections: &[Requests], load: &Load, milliseconds: u64) -> Resu
     let requests = times.len() as u64;
     Ok(Measured {
         requests,
+        resumed: 0,
         octets: requests * load.octets,
         seconds,
         p50: report::percentile(&mut times, 0.50),

@@ -16,6 +16,8 @@ pub(crate) enum Role {
     Client,
     /// Opens connections, sends a burst on each, and holds them.
     Holder,
+    /// Connects again and again, with a request on each connection.
+    Reconnector,
     /// Writes to a socket as fast as it takes it.
     RawWriter,
     /// Reads from a socket as fast as it gives.
@@ -48,15 +50,27 @@ pub(crate) struct Spec {
     pub(crate) side: Side,
     pub(crate) tls: Option<Identity>,
     pub(crate) load: Load,
+    pub(crate) reconnects: Option<Reconnects>,
     /// Where the server listens; for clients.
     pub(crate) server: Option<SocketAddr>,
 }
 
-/// A certificate and its key, PEM.
+/// A certificate chain of three with the key of its leaf, PEM.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Identity {
-    pub(crate) certificate: String,
+    pub(crate) root: String,
+    /// Leaf and intermediate.
+    pub(crate) chain: String,
     pub(crate) key: String,
+}
+
+/// How a client connects again and again. The server is stock on both sides.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Reconnects {
+    /// Names of the server that are asked for in turn.
+    pub(crate) names: usize,
+    /// Whether the server gives tickets out.
+    pub(crate) tickets: bool,
 }
 
 /// What the client asks of the server.
@@ -110,6 +124,8 @@ pub(crate) enum Reply {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) requests: u64,
+    /// Connections whose TLS session was resumed; by a reconnector.
+    pub(crate) resumed: u64,
     /// Octets of response bodies.
     pub(crate) octets: u64,
     pub(crate) seconds: f64,

@@ -35,7 +35,7 @@ pub(crate) fn write(mut control: Control, spec: &Spec) -> Result<()> {
             }
         },
         Some(identity) => {
-            let mut session = ServerConnection::new(tls::server(identity)?)?;
+            let mut session = ServerConnection::new(tls::server(identity, false)?)?;
             session.set_buffer_limit(None);
             let mut stream = Stream::new(&mut session, &mut tcp);
             loop {

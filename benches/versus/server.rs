@@ -23,13 +23,19 @@ use crate::{
 };
 
 pub(crate) async fn run(mut control: Control, spec: Spec) -> Result<()> {
+    let mut side = spec.side;
+    let mut tickets = true;
+    if let Some(reconnects) = &spec.reconnects {
+        side = Side::Stock;
+        tickets = reconnects.tickets;
+    }
     let acceptor = match &spec.tls {
-        Some(identity) => Some(TlsAcceptor::from(tls::server(identity)?)),
+        Some(identity) => Some(TlsAcceptor::from(tls::server(identity, tickets)?)),
         None => None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     reply(&Reply::Listening(listener.local_addr()?));
-    tokio::spawn(accept(listener, spec.side, acceptor.map(Arc::new)));
+    tokio::spawn(accept(listener, side, acceptor.map(Arc::new)));
 
     let mut mark = Usage::now()?;
     loop {

@@ -1,8 +1,9 @@
-//! One self-signed identity for both sides; rustls over ring with its own
+//! One identity for both sides; rustls over ring with its own
 //! preferences (TLS 1.3, AES-256-GCM).
 
 use std::sync::Arc;
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -13,12 +14,33 @@ use crate::{Result, message::Identity};
 
 const NAME: &str = "localhost";
 
-/// Makes an identity. Once a run: both sides use the same one.
+/// The names of a server with many.
+pub(crate) fn numbered(n: usize) -> String {
+    format!("n{n}.versus.test")
+}
+
+/// Makes an identity: a root, an intermediate and a leaf. Once a run: both sides
+/// use the same one.
 pub(crate) fn identity() -> Result<Identity> {
-    let made = rcgen::generate_simple_self_signed([NAME.to_owned()])?;
+    let authority = |name: &str| -> Result<_> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Ok((params, KeyPair::generate()?))
+    };
+    let (params, key) = authority("versus root")?;
+    let root = params.self_signed(&key)?;
+    let issuer = Issuer::new(params, key);
+    let (params, key) = authority("versus intermediate")?;
+    let intermediate = params.signed_by(&key, &issuer)?;
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate()?;
+    let leaf = CertificateParams::new([NAME.to_owned(), "*.versus.test".to_owned()])?
+        .signed_by(&key, &issuer)?;
     Ok(Identity {
-        certificate: made.cert.pem(),
-        key: made.signing_key.serialize_pem(),
+        root: root.pem(),
+        chain: leaf.pem() + &intermediate.pem(),
+        key: key.serialize_pem(),
     })
 }
 
@@ -27,33 +49,41 @@ pub(crate) fn name() -> ServerName<'static> {
     ServerName::try_from(NAME).expect("a DNS name")
 }
 
-pub(crate) fn server(identity: &Identity) -> Result<Arc<ServerConfig>> {
+pub(crate) fn server(identity: &Identity, tickets: bool) -> Result<Arc<ServerConfig>> {
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(vec![certificate(identity)?], key)?;
+        .with_single_cert(chain(identity)?, key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
+    if tickets {
+        config.ticketer = ring::Ticketer::new()?;
+    } else {
+        config.send_tls13_tickets = 0;
+    }
     Ok(Arc::new(config))
 }
 
 pub(crate) fn client(identity: &Identity) -> Result<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate(identity)?)?;
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+        .with_root_certificates(roots(identity)?)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
 }
 
-fn certificate(identity: &Identity) -> Result<CertificateDer<'static>> {
-    Ok(CertificateDer::from_pem_slice(
-        identity.certificate.as_bytes(),
-    )?)
+pub(crate) fn roots(identity: &Identity) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(identity.root.as_bytes())?)?;
+    Ok(roots)
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn chain(identity: &Identity) -> Result<Vec<CertificateDer<'static>>> {
+    let chain = CertificateDer::pem_slice_iter(identity.chain.as_bytes());
+    Ok(chain.collect::<std::result::Result<_, _>>()?)
+}
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod conns;
+pub(crate) mod handshake;
 pub(crate) mod idle;
 mod latency;
 mod small;
@@ -46,6 +47,7 @@ pub(crate) const ALL: &[&dyn Scenario] = &[
     &latency::Latency { tls: true },
     &conns::Conns,
     &idle::Idle,
+    &handshake::Handshake,
 ];
 
 pub(crate) fn find(name: &str) -> Option<&'static dyn Scenario> {
@@ -71,6 +73,7 @@ fn spec(bench: &Bench, side: Side, tls: bool, load: Load) -> Spec {
         side,
         tls: tls.then(|| bench.identity.clone()),
         load,
+        reconnects: None,
         server: None,
     }
 }

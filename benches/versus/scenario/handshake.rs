@@ -1,0 +1,349 @@
+//! Connecting again and again: what resumption and remembered verifications
+//! save. Stock is hyper-rustls as it comes, framewright its connector; the server
+//! is the same stock one for both, with a chain of three certificates.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use framewright::{Connector, tls::CachingVerifier};
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Empty};
+use hyper::{
+    client::conn::http2,
+    rt::{Read, Write},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, dns::Name},
+    rt::TokioExecutor,
+};
+use tokio_rustls::rustls::{
+    HandshakeKind,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+    pki_types::UnixTime,
+};
+use tower_service::Service;
+
+use super::{Scenario, load, slices, spec};
+use crate::{
+    Result,
+    child::{Control, reply},
+    message::{Command, Identity, Load, Measured, Reconnects, Reply, Role, Side, Spec},
+    pair::{Bench, Outcome, Pair},
+    report::{self, Metric, Observations},
+    tls,
+    usage::Usage,
+};
+
+const FULL: &str = "full connects/s";
+const RESUMED: &str = "resumed connects/s";
+/// To so many servers in turn: stock remembers 32.
+const MANY: &str = "64 servers connects/s";
+/// In percent, of the same.
+const SHARE: &str = "share resumed";
+/// Microseconds of both ends a connect, of framewright: full (as `stock`) and
+/// resumed.
+const COST: &str = "resumed CPU over full";
+/// Microseconds: uncached (as `stock`) and cached.
+const VERIFICATION: &str = "verification";
+
+const NAMES: usize = 64;
+
+pub(crate) struct Handshake;
+
+/// The pairs of one side.
+struct Pairs<'a> {
+    full: Pair<'a>,
+    resumed: Pair<'a>,
+    many: Pair<'a>,
+}
+
+impl Scenario for Handshake {
+    fn name(&self) -> &'static str {
+        "handshake"
+    }
+
+    fn about(&self) -> &'static str {
+        "sequential reconnects with TLS, one request on each connection"
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        const {
+            &[
+                Metric::higher(FULL),
+                Metric::higher(RESUMED),
+                Metric::higher(MANY),
+                Metric::higher(SHARE),
+                Metric::lower(COST),
+                Metric::lower(VERIFICATION),
+            ]
+        }
+    }
+
+    fn round(&self, bench: &Bench, observations: &mut Observations) -> Result<()> {
+        let stock = Pairs::start(bench, Side::Stock)?;
+        let framewright = Pairs::start(bench, Side::Framewright)?;
+        let mut sides = [(Side::Stock, stock), (Side::Framewright, framewright)];
+        for _ in 0..slices(bench) {
+            let [(_, stock), (_, framewright)] = &mut sides;
+            // The two sides of each kind stand next to each other in time.
+            let full = [stock.full()?, framewright.full()?];
+            let resumed = [stock.resumed()?, framewright.resumed()?];
+            let many = [stock.many()?, framewright.many()?];
+            for (n, side) in Side::BOTH.into_iter().enumerate() {
+                observations.add(FULL, side, rate(&full[n]));
+                observations.add(RESUMED, side, rate(&resumed[n]));
+                observations.add(MANY, side, rate(&many[n]));
+                observations.add(SHARE, side, share(&many[n]));
+            }
+            observations.add(COST, Side::Stock, cost(&full[1]));
+            observations.add(COST, Side::Framewright, cost(&resumed[1]));
+            let [uncached, cached] = verification(bench)?;
+            observations.add(VERIFICATION, Side::Stock, uncached);
+            observations.add(VERIFICATION, Side::Framewright, cached);
+            observations.end_slice(bench.disturbance.take());
+        }
+        Ok(())
+    }
+
+    fn pair(&self, bench: &Bench, side: Side) -> Option<(Role, Role, Spec)> {
+        let spec = spec_of(bench, side, 1, true);
+        Some((Role::Server, Role::Reconnector, spec))
+    }
+}
+
+impl<'a> Pairs<'a> {
+    fn start(bench: &'a Bench, side: Side) -> Result<Self> {
+        let start = |names, tickets| {
+            let spec = spec_of(bench, side, names, tickets);
+            Pair::start(bench, Role::Server, Role::Reconnector, spec)
+        };
+        Ok(Self {
+            full: start(1, false)?,
+            resumed: start(1, true)?,
+            many: start(NAMES, true)?,
+        })
+    }
+
+    fn full(&mut self) -> Result<Outcome> {
+        self.full.measure(Duration::ZERO)
+    }
+
+    fn resumed(&mut self) -> Result<Outcome> {
+        self.resumed.measure(Duration::ZERO)
+    }
+
+    fn many(&mut self) -> Result<Outcome> {
+        self.many.measure(Duration::ZERO)
+    }
+}
+
+fn spec_of(bench: &Bench, side: Side, names: usize, tickets: bool) -> Spec {
+    Spec {
+        reconnects: Some(Reconnects { names, tickets }),
+        ..spec(bench, side, true, load(bench))
+    }
+}
+
+fn rate(outcome: &Outcome) -> f64 {
+    outcome.client.requests as f64 / outcome.client.seconds
+}
+
+fn share(outcome: &Outcome) -> f64 {
+    100.0 * outcome.client.resumed as f64 / outcome.client.requests as f64
+}
+
+/// Microseconds of both ends' cores a connect.
+fn cost(outcome: &Outcome) -> f64 {
+    let cpu = outcome.client.used.cpu + outcome.server.cpu;
+    cpu as f64 / 1e3 / outcome.client.requests as f64
+}
+
+/// Microseconds that it takes to verify the chain: afresh, and from the cache.
+fn verification(bench: &Bench) -> Result<[f64; 2]> {
+    let roots = Arc::new(tls::roots(&bench.identity)?);
+    let provider = tls::provider();
+    let webpki =
+        WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
+    let caching = CachingVerifier::new(webpki.clone(), &provider)?;
+    let chain = tls::chain(&bench.identity)?;
+    let times = if bench.smoke { 3 } else { 500 };
+    let time = |verifier: &dyn ServerCertVerifier| -> Result<f64> {
+        let mut taken = Vec::new();
+        for _ in 0..times {
+            let start = Instant::now();
+            verifier.verify_server_cert(
+                &chain[0],
+                &chain[1..],
+                &tls::name(),
+                &[],
+                UnixTime::now(),
+            )?;
+            taken.push(start.elapsed().as_secs_f64() * 1e6);
+        }
+        Ok(report::percentile(&mut taken, 0.5))
+    };
+    let uncached = time(&*webpki)?;
+    time(&caching)?;
+    Ok([uncached, time(&caching)?])
+}
+
+/// The client: connects, fetches, and closes, again and again.
+pub(crate) async fn reconnect(mut control: Control, spec: Spec) -> Result<()> {
+    let reconnects = spec.reconnects.ok_or("nothing to reconnect to")?;
+    let server = spec.server.ok_or("no server to connect to")?;
+    let identity = spec.tls.as_ref().ok_or("no TLS to shake hands with")?;
+    let mut client = Client::new(spec.side, server, identity)?;
+    let names: Vec<Uri> = (0..reconnects.names)
+        .map(|n| format!("https://{}/{}", tls::numbered(n), spec.load.octets).parse())
+        .collect::<std::result::Result<_, _>>()?;
+    let mut names = names.iter().cycle();
+    for _ in 0..reconnects.names {
+        client.fetch(names.next().ok_or("no names")?).await?;
+    }
+    client
+        .run(&mut names, &spec.load, spec.load.warm_up)
+        .await?;
+    reply(&Reply::Ready);
+    loop {
+        match control.next().await? {
+            Command::Measure => {
+                let measured = client
+                    .run(&mut names, &spec.load, spec.load.measured)
+                    .await?;
+                reply(&Reply::Measured(measured));
+            }
+            other => return Err(format!("a reconnector does not take {other:?}").into()),
+        }
+    }
+}
+
+/// The connector of either side, over the same dialer.
+enum Client {
+    Stock(HttpsConnector<Dialer>),
+    Framewright(Connector<Dialer>),
+}
+
+type Dialer = HttpConnector<ToServer>;
+
+impl Client {
+    fn new(side: Side, server: SocketAddr, identity: &Identity) -> Result<Self> {
+        let mut dialer = HttpConnector::new_with_resolver(ToServer(server));
+        dialer.enforce_http(false);
+        dialer.set_nodelay(true);
+        Ok(match side {
+            Side::Stock => Self::Stock(
+                HttpsConnectorBuilder::new()
+                    .with_tls_config({
+                        // The builder offers h2 itself.
+                        let mut config = (*tls::client(identity)?).clone();
+                        config.alpn_protocols.clear();
+                        config
+                    })
+                    .https_only()
+                    .enable_http2()
+                    .wrap_connector(dialer),
+            ),
+            Side::Framewright => Self::Framewright(
+                Connector::builder()
+                    .provider(tls::provider())
+                    .with_roots(tls::roots(identity)?)
+                    .http2_only()
+                    .dialer(dialer)
+                    .build()?,
+            ),
+        })
+    }
+
+    async fn run(
+        &mut self,
+        names: &mut impl Iterator<Item = &Uri>,
+        load: &Load,
+        milliseconds: u64,
+    ) -> Result<Measured> {
+        let mark = Usage::now()?;
+        let start = Instant::now();
+        let end = start + Duration::from_millis(milliseconds);
+        let mut measured = Measured::default();
+        let mut times = Vec::new();
+        let mut now = start;
+        while times.is_empty() || now < end {
+            let resumed = self.fetch(names.next().ok_or("no names")?).await?;
+            let done = Instant::now();
+            times.push((done - now).as_secs_f64() * 1e6);
+            now = done;
+            measured.resumed += u64::from(resumed);
+        }
+        measured.requests = times.len() as u64;
+        measured.octets = measured.requests * load.octets;
+        measured.seconds = start.elapsed().as_secs_f64();
+        measured.p50 = report::percentile(&mut times, 0.50);
+        measured.p99 = report::percentile(&mut times, 0.99);
+        measured.used = Usage::now()?.since(mark);
+        Ok(measured)
+    }
+
+    /// One connection with one request. Whether the session was resumed.
+    async fn fetch(&mut self, uri: &Uri) -> Result<bool> {
+        Ok(match self {
+            Self::Stock(connector) => {
+                let io = connector.call(uri.clone()).await?;
+                let resumed = match &io {
+                    MaybeHttpsStream::Https(tls) => {
+                        let kind = tls.inner().get_ref().1.handshake_kind();
+                        kind == Some(HandshakeKind::Resumed)
+                    }
+                    MaybeHttpsStream::Http(_) => return Err("no TLS".into()),
+                };
+                exchange(io, uri).await?;
+                resumed
+            }
+            Self::Framewright(connector) => {
+                let io = connector.call(uri.clone()).await?;
+                let resumed = io.handshake().ok_or("no TLS")?.resumed;
+                exchange(io, uri).await?;
+                resumed
+            }
+        })
+    }
+}
+
+/// One request on a new connection, which is closed after it.
+async fn exchange<IO>(io: IO, uri: &Uri) -> Result<()>
+where
+    IO: Read + Write + Unpin + Send + 'static,
+{
+    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+    let driver = tokio::spawn(connection);
+    let request = Request::get(uri).body(Empty::<Bytes>::new())?;
+    let response = requests.send_request(request).await?;
+    response.into_body().collect().await?;
+    drop(requests);
+    driver.await??;
+    Ok(())
+}
+
+/// Finds every name at the server.
+#[derive(Clone)]
+struct ToServer(SocketAddr);
+
+impl Service<Name> for ToServer {
+    type Response = std::iter::Once<SocketAddr>;
+    type Error = Infallible;
+    type Future = Ready<std::result::Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        ready(Ok(std::iter::once(self.0)))
+    }
+}
