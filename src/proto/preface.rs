@@ -22,6 +22,12 @@ pub(crate) struct Preface {
 }
 
 impl Preface {
+    /// The octets that were consumed: the front of the preface.
+    #[cfg(any(test, feature = "listener"))]
+    pub(crate) fn consumed(self) -> &'static [u8] {
+        &PREFACE[..self.matched]
+    }
+
     /// How many octets at the front of `input` belong to the preface, given
     /// what was consumed before, and what that would say. Changes nothing.
     pub(crate) fn peek(self, input: &[u8]) -> (usize, Verdict) {
@@ -60,6 +66,7 @@ mod tests {
             let (n, verdict) = preface.peek(&PREFACE[..split]);
             assert_eq!((n, verdict), (split, Verdict::Open));
             preface.consume(n);
+            assert_eq!(preface.consumed(), &PREFACE[..split]);
             let mut rest = PREFACE[split..].to_vec();
             rest.extend(b"more");
             assert_eq!(preface.peek(&rest), (24 - split, Verdict::Http2));

@@ -163,6 +163,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
         ConnectionHandle::new(Arc::clone(&self.inner.shared))
     }
 
+    /// Waits until a client has said what it speaks, before anything is read
+    /// from this transport: whether that is HTTP/2, by the whole preface
+    /// (RFC 9113, section 3.4). `None` if it left before it had said so. The
+    /// octets are handed over afterwards. Cancel-safe.
+    #[cfg(any(test, feature = "listener"))]
+    pub(crate) async fn sniff(&mut self) -> io::Result<Option<bool>> {
+        std::future::poll_fn(|cx| self.inner.poll_sniff(cx)).await
+    }
+
+    /// Whether the octets so far are those of HTTP/2.
+    #[cfg(feature = "listener")]
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.inner.mode == Mode::Http2
+    }
+
     /// The IO below.
     pub fn get_ref(&self) -> &IO {
         &self.inner.io
@@ -182,6 +197,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         self.write.forget_frames();
         self.shared.not_http2();
         tracing::trace!("not HTTP/2: passing octets through");
+    }
+
+    #[cfg(any(test, feature = "listener"))]
+    fn poll_sniff(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<bool>>> {
+        let result = self.read.poll_sniff(&mut self.io, cx);
+        self.after_read();
+        ready!(self.noted(result))?;
+        Poll::Ready(Ok(match self.read.reading() {
+            Reading::Preface => None,
+            Reading::Frames => Some(true),
+            Reading::Through => Some(false),
+        }))
     }
 
     /// Acts on what the last read has taught.

@@ -166,6 +166,37 @@ impl ReadSide {
         }
     }
 
+    /// Reads until the octets are, or are not, those of the preface, or until
+    /// the wire ends. Hands nothing over: all of it stays for
+    /// [`ReadSide::poll_read`]. Holds no buffer while it is `Pending`.
+    #[cfg(any(test, feature = "listener"))]
+    pub(super) fn poll_sniff<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.reading == Reading::Preface && !self.eof {
+            debug_assert!(self.served == 0, "to sniff comes before to read");
+            // As long as it is open, what came so far is known: it needs no buffer.
+            let before = self.preface.consumed();
+            self.runs.clear();
+            let read = self.poll_read_ahead(io, cx);
+            let known = match self.reading {
+                Reading::Preface => {
+                    self.runs.clear();
+                    self.buf = None;
+                    self.preface.consumed()
+                }
+                Reading::Frames | Reading::Through => before,
+            };
+            if !known.is_empty() {
+                self.runs.push_front(Run::Octets(known.to_vec()));
+            }
+            ready!(read)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads into a buffer of our own, as much as there is.
     fn poll_read_ahead<IO: AsyncRead + Unpin>(
         &mut self,
@@ -325,6 +356,11 @@ impl ReadSide {
 
 #[cfg(test)]
 impl ReadSide {
+    /// Whether a buffer is held.
+    pub(super) fn holds_buffer(&self) -> bool {
+        self.buf.is_some()
+    }
+
     /// The size of the next read, and the runs that there is room for.
     pub(super) fn memory(&self) -> (usize, usize) {
         (self.size, self.runs.capacity())

@@ -5,6 +5,7 @@ mod handles;
 mod mock;
 mod model;
 mod rules;
+mod sniff;
 
 use std::io::IoSlice;
 use std::pin::Pin;
