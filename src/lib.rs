@@ -72,9 +72,17 @@
 //! frames from many tasks, in the order of their priorities, in few vectored
 //! writes.
 //!
+//! # A server
+//!
+//! [`Listener`] accepts connections, runs their TLS handshakes side by side and
+//! hands over those that are ready, to a loop of your own, to axum's `serve` or
+//! to tonic. A slow or silent client holds nobody up.
+//!
 //! # Features
 //!
 //! - `tls` (default): the transport over tokio-rustls. Brings no crypto provider.
+//! - `listener` (default): [`Listener`].
+//! - `axum`, `tonic`: the listener as theirs.
 //! - `ring`, `aws-lc-rs`: those providers of rustls, passed on for convenience.
 //!
 //! [hyper]: https://docs.rs/hyper
@@ -84,6 +92,8 @@ mod connect;
 mod frame_writer;
 #[cfg(any(feature = "connector", feature = "listener"))]
 mod maybe_tls;
+#[cfg(feature = "listener")]
+mod listen;
 mod pool;
 mod proto;
 #[cfg(feature = "tls")]
@@ -94,8 +104,15 @@ pub use config::Config;
 pub use connect::ReadAhead;
 #[cfg(feature = "connector")]
 pub use connect::{BuildError, ClientStream, ConnectError, Connector, ConnectorBuilder};
+#[cfg(any(feature = "connector", feature = "listener"))]
+pub use connect::TcpOptions;
 pub use frame_writer::{
     DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
+};
+#[cfg(feature = "listener")]
+pub use listen::{
+    ConnectionInfo, Incoming, IntoTcpListener, ListenError, Listener, ListenerBuilder,
+    ListenerHandle, ListenerStats, Protocol, ServerStream,
 };
 pub use pool::{BufferPool, PoolConfig, PoolStats, PooledBuf};
 pub use proto::counts::FrameCounts;

@@ -9,6 +9,8 @@ mod error;
 mod read_ahead;
 #[cfg(feature = "connector")]
 mod stream;
+#[cfg(any(feature = "connector", feature = "listener"))]
+mod tcp_options;
 
 #[cfg(feature = "connector")]
 pub use builder::ConnectorBuilder;
@@ -19,3 +21,5 @@ pub use error::{BuildError, ConnectError};
 pub use read_ahead::ReadAhead;
 #[cfg(feature = "connector")]
 pub use stream::ClientStream;
+#[cfg(any(feature = "connector", feature = "listener"))]
+pub use tcp_options::TcpOptions;

@@ -1,0 +1,146 @@
+//! What a listener counts, and how many connections it lets in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::task::{Context, Waker};
+
+use parking_lot::Mutex;
+
+/// What a listener has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenerStats {
+    /// Connections taken from the kernel.
+    pub accepted: u64,
+    /// Connections that are open now, those in their handshakes included: what
+    /// [`max_connections`](crate::ListenerBuilder::max_connections) is about.
+    pub open: usize,
+    /// Connections that are in their handshakes now, or have not said yet what
+    /// they speak.
+    pub handshaking: usize,
+    /// TLS handshakes that made a new session.
+    pub full_handshakes: u64,
+    /// TLS handshakes that resumed an earlier session.
+    pub resumed_handshakes: u64,
+    /// TLS handshakes that failed.
+    pub failed_handshakes: u64,
+    /// Connections whose TLS handshake took too long.
+    pub timed_out: u64,
+    /// Connections that did not say in time what they speak.
+    pub preface_timeouts: u64,
+    /// Connections that the client closed before it had said what it speaks, as
+    /// the probes of load balancers do.
+    pub closed_early: u64,
+    /// Connections that were closed in their handshakes, in favour of new ones.
+    pub evicted: u64,
+    /// Errors of the listening socket, such as too few file descriptors.
+    pub accept_errors: u64,
+}
+
+/// A handle on a listener, for other tasks than the one that accepts.
+///
+/// It is cheap to clone, and keeps nothing open.
+#[derive(Clone, Debug)]
+pub struct ListenerHandle {
+    shared: Arc<Shared>,
+}
+
+impl ListenerHandle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// What the listener has done so far. Still answers once it is gone; the
+    /// connections that it made are counted as open until they are dropped.
+    #[must_use]
+    pub fn stats(&self) -> ListenerStats {
+        let shared = &*self.shared;
+        ListenerStats {
+            accepted: shared.accepted.load(Relaxed),
+            open: shared.open.load(Relaxed),
+            handshaking: shared.handshaking.load(Relaxed),
+            full_handshakes: shared.full_handshakes.load(Relaxed),
+            resumed_handshakes: shared.resumed_handshakes.load(Relaxed),
+            failed_handshakes: shared.failed_handshakes.load(Relaxed),
+            timed_out: shared.timed_out.load(Relaxed),
+            preface_timeouts: shared.preface_timeouts.load(Relaxed),
+            closed_early: shared.closed_early.load(Relaxed),
+            evicted: shared.evicted.load(Relaxed),
+            accept_errors: shared.accept_errors.load(Relaxed),
+        }
+    }
+}
+
+/// What a listener, its handshakes and its connections share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) accepted: AtomicU64,
+    pub(super) full_handshakes: AtomicU64,
+    pub(super) resumed_handshakes: AtomicU64,
+    pub(super) failed_handshakes: AtomicU64,
+    pub(super) timed_out: AtomicU64,
+    pub(super) preface_timeouts: AtomicU64,
+    pub(super) closed_early: AtomicU64,
+    pub(super) evicted: AtomicU64,
+    pub(super) accept_errors: AtomicU64,
+    handshaking: AtomicUsize,
+    open: AtomicUsize,
+    /// The task that waits until fewer are open.
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl Shared {
+    /// Whether fewer than `max` connections are open. If not, the task is woken
+    /// when one is closed.
+    pub(super) fn has_room(&self, max: usize, cx: &Context<'_>) -> bool {
+        if self.open.load(SeqCst) < max {
+            return true;
+        }
+        let old = self.waiting.lock().replace(cx.waker().clone());
+        drop(old);
+        // One may have been closed before it could see the waker.
+        self.open.load(SeqCst) < max
+    }
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+/// Counts a connection as open.
+#[derive(Debug)]
+pub(super) struct Slot(Arc<Shared>);
+
+impl Slot {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, SeqCst);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, SeqCst);
+        let waiting = self.0.waiting.lock().take();
+        if let Some(task) = waiting {
+            task.wake();
+        }
+    }
+}
+
+/// Counts a connection as being in its handshake.
+#[derive(Debug)]
+pub(super) struct Handshaking(Arc<Shared>);
+
+impl Handshaking {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        shared.handshaking.fetch_add(1, Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Handshaking {
+    fn drop(&mut self) {
+        self.0.handshaking.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,242 @@
+//! Clients, good and bad.
+
+use tokio_rustls::rustls::ClientConnection;
+
+use super::*;
+use crate::proto::frame::PREFACE;
+
+#[tokio::test]
+async fn good_clients_are_handed_over_with_what_they_sent() {
+    let (config, certificate) = identity();
+    let mut over_tls = Running::new(Listener::builder().tls(config)).await;
+    let mut clear = Running::new(Listener::builder()).await;
+    let trusting = client_config(certificate, &[b"h2"]);
+    for (octets, protocol) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], Protocol::Http1),
+        (b"PROPFIND / HTTP/1.1\r\n\r\n", Protocol::Http1),
+        (b"PRIX", Protocol::Http1),
+        (PREFACE, Protocol::Http2),
+    ] {
+        // In single octets, and at once.
+        for most in [1, 100] {
+            let mut io = clear.connect().await;
+            io.set_nodelay(true).unwrap();
+            for part in octets.chunks(most) {
+                io.write_all(part).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            let mut stream = clear.next().await;
+            assert_eq!(stream.protocol(), protocol);
+            assert!(stream.handshake().is_none());
+            assert!(stream.peer_certificates().is_none());
+            assert_eq!(stream.remote_addr(), io.local_addr().unwrap());
+            assert_eq!(stream.local_addr().unwrap(), io.peer_addr().unwrap());
+            assert!(tokio::io::AsyncWrite::is_write_vectored(&stream));
+            drop(io);
+            let mut seen = Vec::new();
+            stream.read_to_end(&mut seen).await.unwrap();
+            assert_eq!(seen, octets);
+
+            let mut io = connect_tls(over_tls.address, &trusting).await.unwrap();
+            for part in octets.chunks(most) {
+                io.write_all(part).await.unwrap();
+                io.flush().await.unwrap();
+            }
+            let mut stream = over_tls.next().await;
+            assert_eq!(stream.protocol(), protocol);
+            let info = stream.info();
+            assert_eq!(info.handshake(), stream.handshake().as_ref());
+            assert!(info.handshake().unwrap().is_http2());
+            assert_eq!(info.remote_addr, io.get_ref().0.local_addr().unwrap());
+            assert_eq!(info.local_addr, io.get_ref().0.peer_addr().ok());
+            assert_eq!(info.protocol, protocol);
+            io.shutdown().await.unwrap();
+            let mut seen = Vec::new();
+            stream.read_to_end(&mut seen).await.unwrap();
+            assert_eq!(seen, octets);
+            drop(stream);
+            // Tickets for the next one are read on the way.
+            is_closed(&mut io).await;
+        }
+    }
+    let stats = over_tls.handle.stats();
+    assert_eq!((stats.accepted, stats.full_handshakes), (8, 1));
+    assert_eq!(stats.resumed_handshakes, 7);
+    over_tls.until(|stats| stats.open == 0).await;
+}
+
+#[tokio::test]
+async fn a_stream_is_small() {
+    assert!(size_of::<ServerStream>() <= 2 * size_of::<usize>());
+}
+
+#[tokio::test]
+async fn clients_that_leave_are_closed_quietly_at_each_stage() {
+    let (config, certificate) = identity();
+    let running = Running::new(Listener::builder().tls(config)).await;
+    let trusting = client_config(certificate, &[]);
+    let hello = client_hello(&trusting);
+    // Before TLS, in its middle, and after its first message.
+    for octets in [&b""[..], &hello[..40], &hello] {
+        let mut io = running.connect().await;
+        io.write_all(octets).await.unwrap();
+        drop(io);
+    }
+    running.until(|stats| stats.closed_early == 3).await;
+    // After TLS: with a word, without one, and in the middle of the preface.
+    let mut io = connect_tls(running.address, &trusting).await.unwrap();
+    io.shutdown().await.unwrap();
+    drop(connect_tls(running.address, &trusting).await.unwrap());
+    let mut io = connect_tls(running.address, &trusting).await.unwrap();
+    io.write_all(b"PRI * HT").await.unwrap();
+    drop(io);
+    let stats = running.until(|stats| stats.closed_early == 6).await;
+    assert_eq!(stats.failed_handshakes, 0);
+    assert_eq!(stats.handshaking, 0);
+    running.until(|stats| stats.open == 0).await;
+}
+
+fn client_hello(config: &Arc<ClientConfig>) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut session = ClientConnection::new(Arc::clone(config), name).unwrap();
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).unwrap();
+    hello
+}
+
+#[tokio::test]
+async fn handshakes_that_fail_are_counted() {
+    let running = Running::new(Listener::builder().tls(server_config())).await;
+    let mut io = running.connect().await;
+    io.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+        .await
+        .unwrap();
+    is_closed(&mut io).await;
+    running.until(|stats| stats.failed_handshakes == 1).await;
+    // A client that does not trust the certificate says so.
+    let (_, other) = identity();
+    let distrusting = client_config(other.clone(), &[b"h2"]);
+    assert!(connect_tls(running.address, &distrusting).await.is_err());
+    running.until(|stats| stats.failed_handshakes == 2).await;
+    // No protocol in common.
+    let strange = client_config(other, &[b"h3"]);
+    assert!(connect_tls(running.address, &strange).await.is_err());
+    let stats = running.until(|stats| stats.failed_handshakes == 3).await;
+    assert_eq!((stats.full_handshakes, stats.accepted), (0, 3));
+    running
+        .until(|stats| stats.open == 0 && stats.handshaking == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn silence_ends_at_its_timeout() {
+    let (config, certificate) = identity();
+    let builder = Listener::builder()
+        .tls(config)
+        .handshake_timeout(SECOND / 2)
+        .preface_timeout(SECOND / 2);
+    let running = Running::new(builder).await;
+    let trusting = client_config(certificate, &[]);
+    let mut nothing = running.connect().await;
+    let mut hello = running.connect().await;
+    hello.write_all(&client_hello(&trusting)).await.unwrap();
+    is_closed(&mut nothing).await;
+    is_closed(&mut hello).await;
+    let stats = running.until(|stats| stats.timed_out == 2).await;
+    assert_eq!(stats.preface_timeouts, 0);
+    // After TLS.
+    let mut silent = connect_tls(running.address, &trusting).await.unwrap();
+    is_closed(&mut silent).await;
+    let stats = running.until(|stats| stats.preface_timeouts == 1).await;
+    assert_eq!((stats.timed_out, stats.full_handshakes), (2, 1));
+    running
+        .until(|stats| stats.open == 0 && stats.handshaking == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn silence_in_clear_text_ends_too() {
+    let builder = Listener::builder().preface_timeout(SECOND / 2);
+    let running = Running::new(builder).await;
+    let mut nothing = running.connect().await;
+    let mut front = running.connect().await;
+    front.write_all(b"PRI * HTTP/2.0").await.unwrap();
+    is_closed(&mut nothing).await;
+    is_closed(&mut front).await;
+    running.until(|stats| stats.preface_timeouts == 2).await;
+}
+
+#[tokio::test]
+async fn given_up_accepts_lose_nothing() {
+    let mut listener = Listener::builder().bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let clients = tokio::spawn(async move {
+        let mut all = Vec::new();
+        for i in 0..200 {
+            let mut io = TcpStream::connect(address).await.unwrap();
+            io.write_all(format!("GET {i}").as_bytes()).await.unwrap();
+            all.push(io);
+        }
+        all
+    });
+    let mut seen = std::collections::HashSet::new();
+    let mut given_up = 0_u64;
+    let began = Instant::now();
+    while seen.len() < 200 {
+        assert!(began.elapsed() < 20 * SECOND, "only {} came", seen.len());
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => {
+                let (mut stream, _) = accepted.unwrap();
+                let mut octets = [0; 32];
+                let n = stream.read(&mut octets).await.unwrap();
+                seen.insert(octets[..n].to_vec());
+            }
+            () = tokio::task::yield_now() => given_up += 1,
+        }
+    }
+    assert!(given_up > 0);
+    assert_eq!(listener.handle().stats().accepted, 200);
+    drop(clients.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_listener_that_is_dropped_takes_its_handshakes_along_and_no_more() {
+    let (config, certificate) = identity();
+    let mut running = Running::new(Listener::builder().tls(config)).await;
+    let trusting = client_config(certificate, &[]);
+    let mut good = connect_tls(running.address, &trusting).await.unwrap();
+    good.write_all(b"GET").await.unwrap();
+    let mut stream = running.next().await;
+    let mut silent = running.connect().await;
+    let mut after_tls = connect_tls(running.address, &trusting).await.unwrap();
+    running.until(|stats| stats.handshaking == 2).await;
+    running.task.abort();
+    is_closed(&mut silent).await;
+    is_closed(&mut after_tls).await;
+    let stats = running.until(|stats| stats.handshaking == 0).await;
+    assert_eq!((stats.open, stats.evicted), (1, 0));
+    assert!(TcpStream::connect(running.address).await.is_err());
+    let mut octets = [0; 3];
+    stream.read_exact(&mut octets).await.unwrap();
+    stream.write_all(&octets).await.unwrap();
+    stream.flush().await.unwrap();
+    good.read_exact(&mut octets).await.unwrap();
+    assert_eq!(&octets, b"GET");
+    drop(stream);
+    assert_eq!(running.handle.stats().open, 0);
+}
+
+#[tokio::test]
+async fn streams_come_from_a_stream_too() {
+    use tokio_stream::StreamExt;
+    let listener = Listener::builder().bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut incoming = listener.into_stream();
+    assert_eq!(incoming.get_ref().local_addr().unwrap(), address);
+    let mut io = TcpStream::connect(address).await.unwrap();
+    io.write_all(b"GET").await.unwrap();
+    let stream = incoming.next().await.unwrap().unwrap();
+    assert_eq!(stream.protocol(), Protocol::Http1);
+    assert_eq!(incoming.into_inner().local_addr().unwrap(), address);
+}
