@@ -240,3 +240,67 @@ async fn streams_come_from_a_stream_too() {
     assert_eq!(stream.protocol(), Protocol::Http1);
     assert_eq!(incoming.into_inner().local_addr().unwrap(), address);
 }
+
+#[tokio::test]
+async fn certificates_of_clients_are_shown() {
+    use tokio_rustls::rustls::server::WebPkiClientVerifier;
+
+    let made = rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = || PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let roots = Arc::new(roots);
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider());
+    let server = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.allow_unauthenticated().build().unwrap())
+        .with_single_cert(vec![certificate.clone()], key())
+        .unwrap();
+    let showing = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate.clone()], key())
+        .unwrap();
+    let silent = client_config(certificate.clone(), &[]);
+    let mut running = Running::new(Listener::builder().tls(server)).await;
+    for (config, shown) in [(Arc::new(showing), true), (silent, false)] {
+        let mut io = connect_tls(running.address, &config).await.unwrap();
+        io.write_all(b"GET").await.unwrap();
+        let stream = running.next().await;
+        let expected = shown.then(|| std::slice::from_ref(&certificate));
+        assert_eq!(stream.peer_certificates(), expected);
+        assert_eq!(stream.info().peer_certificates.as_deref(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_panics_is_one_that_failed() {
+    use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+    use tokio_rustls::rustls::sign::CertifiedKey;
+
+    #[derive(Debug)]
+    struct Panics;
+    impl ResolvesServerCert for Panics {
+        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            panic!("as a test wants it")
+        }
+    }
+    let (_, certificate) = identity();
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Panics));
+    let running = Running::new(Listener::builder().tls(config)).await;
+    let trusting = client_config(certificate, &[]);
+    for count in 1..=2 {
+        assert!(connect_tls(running.address, &trusting).await.is_err());
+        running
+            .until(|stats| stats.failed_handshakes == count)
+            .await;
+    }
+    running.until(|stats| stats.open == 0).await;
+}
