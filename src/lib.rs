@@ -72,6 +72,12 @@
 //! frames from many tasks, in the order of their priorities, in few vectored
 //! writes.
 //!
+//! # A client
+//!
+//! [`Connector`] goes wherever hyper-util's `HttpConnector` or `hyper-rustls` goes:
+//! it dials, resumes TLS sessions, does not verify the same chain twice, and puts
+//! the transport on top. [`tls`] has its parts, for any configuration of rustls.
+//!
 //! # A server
 //!
 //! [`Listener`] accepts connections, runs their TLS handshakes side by side and
@@ -81,6 +87,8 @@
 //! # Features
 //!
 //! - `tls` (default): the transport over tokio-rustls. Brings no crypto provider.
+//! - `connector` (default): [`Connector`]; `native-roots` (default) and
+//!   `webpki-roots` are where it may find certification authorities.
 //! - `listener` (default): [`Listener`].
 //! - `axum`, `tonic`: the listener as theirs.
 //! - `ring`, `aws-lc-rs`: those providers of rustls, passed on for convenience.
@@ -90,10 +98,10 @@
 mod config;
 mod connect;
 mod frame_writer;
-#[cfg(any(feature = "connector", feature = "listener"))]
-mod maybe_tls;
 #[cfg(feature = "listener")]
 mod listen;
+#[cfg(any(feature = "connector", feature = "listener"))]
+mod maybe_tls;
 mod pool;
 mod proto;
 #[cfg(feature = "tls")]
@@ -102,10 +110,10 @@ mod transport;
 
 pub use config::Config;
 pub use connect::ReadAhead;
-#[cfg(feature = "connector")]
-pub use connect::{BuildError, ClientStream, ConnectError, Connector, ConnectorBuilder};
 #[cfg(any(feature = "connector", feature = "listener"))]
 pub use connect::TcpOptions;
+#[cfg(feature = "connector")]
+pub use connect::{BuildError, ClientStream, ConnectError, Connector, ConnectorBuilder};
 pub use frame_writer::{
     DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
 };

@@ -13,6 +13,7 @@ use tokio_rustls::rustls::pki_types::{
 };
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::TcpOptions;
 use super::connector::{Connector, Shared};
 use super::error::BuildError;
 use crate::config::Config;
@@ -73,6 +74,7 @@ impl ConnectorBuilder {
     pub(super) fn new() -> Self {
         let mut dialer = HttpConnector::new();
         dialer.enforce_http(false);
+        TcpOptions::default().apply_to(&mut dialer);
         let with = Settings {
             tls: Tls::None,
             no_native_roots: None,
@@ -88,6 +90,16 @@ impl ConnectorBuilder {
             config: Config::default(),
         };
         Self { dialer, with }
+    }
+
+    /// What TCP is told about connections.
+    ///
+    /// # Default
+    ///
+    /// [`TcpOptions::default`].
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        options.apply_to(&mut self.dialer);
+        self
     }
 }
 

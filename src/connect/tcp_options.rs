@@ -1,8 +1,10 @@
 //! What TCP is told about a connection.
 
+#[cfg(feature = "listener")]
 use std::io;
 use std::time::Duration;
 
+#[cfg(feature = "listener")]
 use socket2::{SockRef, TcpKeepalive};
 
 /// What TCP is told about a connection. An option that the operating system
@@ -105,7 +107,24 @@ impl TcpOptions {
         self
     }
 
+    /// Has hyper-util's connector set all of it, each when it has to be.
+    #[cfg(feature = "connector")]
+    pub(crate) fn apply_to<R>(
+        &self,
+        connector: &mut hyper_util::client::legacy::connect::HttpConnector<R>,
+    ) {
+        connector.set_nodelay(self.nodelay);
+        connector.set_keepalive(self.keepalive);
+        connector.set_keepalive_interval(self.keepalive_interval);
+        connector.set_keepalive_retries(self.keepalive_retries);
+        connector.set_send_buffer_size(self.send_buffer);
+        connector.set_recv_buffer_size(self.recv_buffer);
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        connector.set_tcp_user_timeout(self.user_timeout);
+    }
+
     /// Sets what has to be set before `connect` or `listen`.
+    #[cfg(feature = "listener")]
     pub(crate) fn apply_before(&self, socket: &SockRef<'_>) -> io::Result<()> {
         if let Some(octets) = self.send_buffer {
             socket.set_send_buffer_size(octets)?;
@@ -117,6 +136,7 @@ impl TcpOptions {
     }
 
     /// Sets the rest, on a connection.
+    #[cfg(feature = "listener")]
     pub(crate) fn apply(&self, socket: &SockRef<'_>) -> io::Result<()> {
         socket.set_tcp_nodelay(self.nodelay)?;
         if let Some(keepalive) = self.probes() {
@@ -129,6 +149,7 @@ impl TcpOptions {
         Ok(())
     }
 
+    #[cfg(feature = "listener")]
     fn probes(&self) -> Option<TcpKeepalive> {
         let wanted = self.keepalive.is_some()
             || self.keepalive_interval.is_some()

@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 use super::Protocol;
 use super::stats::Slot;
 use crate::connect::ReadAhead;
+use crate::maybe_tls::{MaybeTls, either};
 use crate::tls::HandshakeInfo;
 use crate::transport::Transport;
 use crate::transport::handle::ConnectionHandle;
@@ -30,30 +31,21 @@ pub struct ServerStream {
     io: Io,
 }
 
-/// Two transports instead of one over either: the sizes of their IO differ by a
-/// kilooctet, and a transport is a pointer already.
-enum Io {
-    Tcp(Transport<Socket>),
-    Tls(Transport<TlsStream<ReadAhead<Socket>>>),
-}
-
-/// Calls the same on either transport.
-macro_rules! either {
-    ($of:expr, $io:ident => $call:expr) => {
-        match $of {
-            Io::Tcp($io) => $call,
-            Io::Tls($io) => $call,
-        }
-    };
-}
+/// Two transports instead of one over either: the IO of TLS is a kilooctet
+/// larger, and a transport is a pointer already.
+type Io = MaybeTls<Transport<Socket>, Transport<TlsStream<ReadAhead<Socket>>>>;
 
 impl ServerStream {
     pub(super) fn tcp(io: Transport<Socket>) -> Self {
-        Self { io: Io::Tcp(io) }
+        Self {
+            io: MaybeTls::Plain(io),
+        }
     }
 
     pub(super) fn tls(io: Transport<TlsStream<ReadAhead<Socket>>>) -> Self {
-        Self { io: Io::Tls(io) }
+        Self {
+            io: MaybeTls::Tls(io),
+        }
     }
 
     /// Waits for what the client speaks. `None` if it left first.
@@ -63,8 +55,8 @@ impl ServerStream {
 
     fn socket(&self) -> &Socket {
         match &self.io {
-            Io::Tcp(io) => io.get_ref(),
-            Io::Tls(io) => io.get_ref().get_ref().0.get_ref(),
+            MaybeTls::Plain(io) => io.get_ref(),
+            MaybeTls::Tls(io) => io.get_ref().get_ref().0.get_ref(),
         }
     }
 
@@ -115,8 +107,8 @@ impl ServerStream {
     #[must_use]
     pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         match &self.io {
-            Io::Tcp(_) => None,
-            Io::Tls(io) => io.get_ref().get_ref().1.peer_certificates(),
+            MaybeTls::Plain(_) => None,
+            MaybeTls::Tls(io) => io.get_ref().get_ref().1.peer_certificates(),
         }
     }
 
@@ -138,7 +130,7 @@ impl fmt::Debug for ServerStream {
         f.debug_struct("ServerStream")
             .field("remote_addr", &self.remote_addr())
             .field("protocol", &self.protocol())
-            .field("tls", &matches!(self.io, Io::Tls(_)))
+            .field("tls", &matches!(self.io, MaybeTls::Tls(_)))
             .finish_non_exhaustive()
     }
 }
@@ -149,7 +141,7 @@ impl AsyncRead for ServerStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        either!(&mut self.io, io => Pin::new(io).poll_read(cx, buf))
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
@@ -159,7 +151,7 @@ impl AsyncWrite for ServerStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        either!(&mut self.io, io => Pin::new(io).poll_write(cx, buf))
+        Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -167,19 +159,19 @@ impl AsyncWrite for ServerStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(&mut self.io, io => Pin::new(io).poll_write_vectored(cx, bufs))
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        either!(&self.io, io => io.is_write_vectored())
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.io, io => Pin::new(io).poll_flush(cx))
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.io, io => Pin::new(io).poll_shutdown(cx))
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
