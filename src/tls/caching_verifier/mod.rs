@@ -34,9 +34,9 @@ use validity::Validity;
 /// ticket, most of its handshake is spent on verifying the same chain again. A
 /// hit costs a SHA-256 of what the server presents, and one lookup.
 ///
-/// Each connection's own signature, which proves that the server has the key of
-/// the certificate, is verified on each connection, as are the certificates'
-/// raw public keys (RFC 7250), of which nothing is remembered.
+/// The signature of the handshake, which proves that the server has the key of
+/// the certificate, is verified on each connection, as always. Nothing is
+/// remembered of raw public keys (RFC 7250).
 ///
 /// # Example
 ///

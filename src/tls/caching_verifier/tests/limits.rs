@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use x509_cert::der::Encode;
-use x509_ocsp::OcspResponse;
+use x509_cert::der::asn1::{ObjectIdentifier, OctetString};
+use x509_ocsp::{OcspResponse, OcspResponseStatus, ResponseBytes};
 
 use super::super::CachingVerifier;
 use super::super::entries::{Entries, Entry, Found, Moment};
@@ -160,6 +161,14 @@ fn what_cannot_be_read_is_verified_each_time() {
     let mut response = ocsp(NOW, Some(NOW + 60));
     response.push(0);
     broken.push(chain.clone().with_ocsp(response));
+    let unknown = OcspResponse {
+        response_status: OcspResponseStatus::Successful,
+        response_bytes: Some(ResponseBytes {
+            response_type: ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.2"),
+            response: OctetString::new([5, 0]).unwrap(),
+        }),
+    };
+    broken.push(chain.clone().with_ocsp(unknown.to_der().unwrap()));
     let mut other = chain.clone();
     other.leaf = b"nonsense".to_vec().into();
     broken.push(other);
