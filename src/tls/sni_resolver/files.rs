@@ -12,7 +12,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 
 use super::table::Table;
 use crate::tls::certificate::{CertificateError, CertificateNames, certified_key};
-use crate::tls::watch::Stamp;
+use crate::tls::watch::{Stamp, all_same};
 
 /// Extensions of certificates beside a `.key`: the first that is there counts.
 const CERTIFICATES: [&str; 3] = ["crt", "pem", "cert"];
@@ -93,6 +93,9 @@ struct Loaded {
     certificate: PathBuf,
     /// Of the certificate and the key when they were read last, well or not.
     stamps: [Option<Stamp>; 2],
+    /// Of those that the last look read in vain: a fault counts if the next one
+    /// finds the same.
+    failed: [Option<Stamp>; 2],
     /// The last that was good.
     pair: Option<Pair>,
     error: Option<String>,
@@ -286,24 +289,29 @@ impl Files {
 impl Loaded {
     fn look(&mut self, path: &PairPath, what: Look, provider: &CryptoProvider, found: &mut Found) {
         let certificate = path.certificate();
+        let stamps = || [certificate, &path.key].map(|path| Stamp::of(path).ok());
         // Before the files are read: a change meanwhile shows the next time.
-        let stamps = [certificate, &path.key].map(|path| Stamp::of(path).ok());
+        let before = stamps();
         if what == Look::Changed {
-            let same = |(old, now): (&Option<Stamp>, &Option<Stamp>)| match (old, now) {
-                (Some(old), Some(now)) => old.same(now),
-                (old, now) => old.is_none() && now.is_none(),
-            };
             let known = self.pair.is_some() || self.error.is_some();
-            let same = known
-                && self.certificate == certificate
-                && self.stamps.iter().zip(&stamps).all(same);
-            if same || stamps.iter().flatten().any(|stamp| !stamp.settled()) {
+            let same = known && self.certificate == certificate && all_same(&self.stamps, &before);
+            if same || before.iter().flatten().any(|stamp| !stamp.settled()) {
+                return;
+            }
+        }
+        let pair = path.load(certificate, provider);
+        if what == Look::Changed {
+            // A file may have been empty for the moment of the look, or one of
+            // them still the old one.
+            let confirmed = pair.is_ok() || all_same(&self.failed, &before);
+            self.failed = before;
+            if !confirmed || !all_same(&before, &stamps()) {
                 return;
             }
         }
         self.certificate = certificate.into();
-        self.stamps = stamps;
-        match path.load(certificate, provider) {
+        self.stamps = before;
+        match pair {
             Ok(pair) => {
                 self.error = None;
                 match &self.pair {

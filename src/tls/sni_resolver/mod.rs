@@ -79,6 +79,7 @@ use table::Table;
 /// A thread looks at the files every
 /// [10 seconds](SniResolverBuilder::reload_every): at their times, length and
 /// inode. What changed is parsed, once, when its last change is a second old.
+/// What is wrong with it counts if the next look finds the same.
 ///
 /// - A certificate and a key that do not fit each other, as when one of them is
 ///   replaced before the other, are not served: the old pair is, until they do.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{AlertDescription, Error, ServerConfig};
@@ -261,6 +262,11 @@ fn a_broken_pair_fails_the_start_only_if_it_was_named() {
     let error = fails(builder().unknown_name(UnknownName::Default));
     assert!(matches!(error, CertificateError::NoDefault));
 
+    if CryptoProvider::get_default().is_none() {
+        let error = fails(SniResolver::builder());
+        assert!(matches!(error, CertificateError::NoProvider));
+    }
+
     let resolver = builder().directory(directory.path("")).build().unwrap();
     serves(&resolver, "a.example", &a);
     refuses(&resolver, "b.example");
@@ -284,7 +290,7 @@ fn changes_are_found_by_themselves_and_a_fault_is_counted_once() {
     let (crt, key) = directory.write_pair("a", &pairs[0]);
     let (resolver, thread) = builder()
         .files(&crt, &key)
-        .reload_every(Duration::from_millis(5))
+        .reload_every(Duration::from_millis(50))
         .start()
         .unwrap();
     let write = |pair: &Pair| {
@@ -301,7 +307,7 @@ fn changes_are_found_by_themselves_and_a_fault_is_counted_once() {
     directory.write("a.key", "broken");
     age(&key);
     eventually(|| resolver.stats().last_error.is_some());
-    std::thread::sleep(Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(300));
     assert_eq!(resolver.stats().reload_errors, 1);
     serves(&resolver, "a.example", &pairs[2]);
 
@@ -329,11 +335,54 @@ fn a_writer_is_given_time_to_finish() {
     age(&crt);
     age(&key);
     assert_eq!(shared.look(Look::Changed).replaced, 1);
+    // A moment's fault is none; one that stays is.
+    for looks in [1, 3] {
+        directory.write("a.key", "");
+        age(&key);
+        for look in 1..=looks {
+            let errors = shared.look(Look::Changed).errors;
+            assert_eq!(errors.len(), usize::from(look == 2));
+        }
+        directory.write("a.key", &new.key);
+        age(&key);
+        assert!(!shared.look(Look::Changed).changed());
+    }
+    assert_eq!(resolver.stats().reload_errors, 1);
+    assert_eq!(resolver.stats().last_error, None);
     let loaded = shared.choose(Some("a.example"), SCHEMES).unwrap();
     assert!(!shared.look(Look::Changed).changed());
     assert!(!shared.look(Look::All).changed());
     let again = shared.choose(Some("a.example"), SCHEMES).unwrap();
     assert!(Arc::ptr_eq(&loaded, &again), "parsed once");
+}
+
+#[test]
+fn lookups_go_on_while_files_are_reloaded() {
+    let directory = Directory::new();
+    let pairs = [(); 2].map(|()| Pair::new(&["a.example"]));
+    directory.write_pair("a", &pairs[0]);
+    let resolver = builder().directory(directory.path("")).build().unwrap();
+    let shared = &resolver.handle.shared;
+    let done = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while done.load(Relaxed) == 0 {
+                    let key = shared.choose(Some("a.example"), SCHEMES).unwrap();
+                    key.keys_match().unwrap();
+                }
+            });
+        }
+        for turn in 1..200 {
+            let pair = &pairs[turn % 2];
+            directory.write("a.crt", &pair.certificate);
+            resolver.reload();
+            directory.write("a.key", &pair.key);
+            resolver.reload();
+        }
+        done.store(1, Relaxed);
+    });
+    assert_eq!(resolver.stats().reloads, 199);
 }
 
 #[test]

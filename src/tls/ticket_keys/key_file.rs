@@ -11,7 +11,7 @@ use super::Now;
 use super::builder::{TicketKeyError, read};
 use super::ring::Ring;
 use super::seal::{Crypto, Epoch};
-use crate::tls::watch::Stamp;
+use crate::tls::watch::{Stamp, all_same};
 
 type Key = Zeroizing<[u8; 32]>;
 
@@ -24,6 +24,9 @@ pub(super) struct KeyFile {
 struct State {
     /// Of the file that was read last, broken or not.
     stamp: Option<Stamp>,
+    /// Of the one that the last look read in vain: a fault counts if the next
+    /// one finds the same.
+    failed: Option<Stamp>,
     /// The keys in use, the current one first.
     known: Vec<Known>,
     error: Option<String>,
@@ -54,6 +57,7 @@ impl KeyFile {
             lead,
             state: Mutex::new(State {
                 stamp,
+                failed: None,
                 known,
                 error: None,
             }),
@@ -79,6 +83,7 @@ impl KeyFile {
         ring: &RwLock<Arc<Ring>>,
     ) -> (Result<bool, TicketKeyError>, bool) {
         let mut state = self.state.lock();
+        // Before the file is read: a change meanwhile shows the next time.
         let stamp = Stamp::of(&self.path).ok();
         if !force && let Some(stamp) = stamp {
             let same = state.stamp.is_some_and(|old| old.same(&stamp));
@@ -87,8 +92,17 @@ impl KeyFile {
                 return (Ok(false), false);
             }
         }
+        let keys = read(&self.path).and_then(|contents| parse(&self.path, &contents));
+        if !force {
+            // It may have been empty for the moment of the look.
+            let confirmed = keys.is_ok() || all_same(&[state.failed], &[stamp]);
+            state.failed = stamp;
+            if !confirmed || !all_same(&[stamp], &[Stamp::of(&self.path).ok()]) {
+                return (Ok(false), false);
+            }
+        }
         state.stamp = stamp;
-        let keys = match read(&self.path).and_then(|contents| parse(&self.path, &contents)) {
+        let keys = match keys {
             Ok(keys) => keys,
             Err(error) => {
                 let text = Some(error.to_string());
