@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{AlertDescription, Error, ServerConfig};
@@ -262,7 +261,7 @@ fn a_broken_pair_fails_the_start_only_if_it_was_named() {
     let error = fails(builder().unknown_name(UnknownName::Default));
     assert!(matches!(error, CertificateError::NoDefault));
 
-    if CryptoProvider::get_default().is_none() {
+    if crate::tls::default_provider().is_none() {
         let error = fails(SniResolver::builder());
         assert!(matches!(error, CertificateError::NoProvider));
     }
