@@ -66,6 +66,7 @@ pub(crate) fn run(role: Role) -> Result<()> {
         Role::Server => block_on(server::run(control, spec)),
         Role::Client => block_on(client::run(control, spec)),
         Role::Holder => block_on(scenario::idle::hold(control, spec)),
+        Role::Greeter => block_on(scenario::handshake::greet(control, spec)),
         Role::Reconnector => block_on(scenario::handshake::reconnect(control, spec)),
         Role::RawWriter => raw::write(control, &spec),
         Role::RawReader => raw::read(control, &spec),

@@ -16,7 +16,9 @@ pub(crate) enum Role {
     Client,
     /// Opens connections, sends a burst on each, and holds them.
     Holder,
-    /// Connects again and again, with a request on each connection.
+    /// Shakes hands, says one octet and waits for the end.
+    Greeter,
+    /// Connects to a greeter again and again.
     Reconnector,
     /// Writes to a socket as fast as it takes it.
     RawWriter,
@@ -64,13 +66,15 @@ pub(crate) struct Identity {
     pub(crate) key: String,
 }
 
-/// How a client connects again and again. The server is stock on both sides.
+/// How a client connects again and again.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Reconnects {
     /// Names of the server that are asked for in turn.
     pub(crate) names: usize,
     /// Whether the server gives tickets out.
     pub(crate) tickets: bool,
+    /// Whether the client remembers what it has verified, if it can.
+    pub(crate) remembers: bool,
 }
 
 /// What the client asks of the server.

@@ -22,21 +22,20 @@ use crate::{
     usage::Usage,
 };
 
-pub(crate) async fn run(mut control: Control, spec: Spec) -> Result<()> {
-    let mut side = spec.side;
-    let mut tickets = true;
-    if let Some(reconnects) = &spec.reconnects {
-        side = Side::Stock;
-        tickets = reconnects.tickets;
-    }
+pub(crate) async fn run(control: Control, spec: Spec) -> Result<()> {
     let acceptor = match &spec.tls {
-        Some(identity) => Some(TlsAcceptor::from(tls::server(identity, tickets)?)),
+        Some(identity) => Some(TlsAcceptor::from(tls::server(identity, false)?)),
         None => None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     reply(&Reply::Listening(listener.local_addr()?));
-    tokio::spawn(accept(listener, side, acceptor.map(Arc::new)));
+    tokio::spawn(accept(listener, spec.side, acceptor.map(Arc::new)));
 
+    account(control).await
+}
+
+/// Says what was used, whenever the parent asks.
+pub(crate) async fn account(mut control: Control) -> Result<()> {
     let mut mark = Usage::now()?;
     loop {
         match control.next().await? {

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use http::uri::Scheme;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -234,13 +234,14 @@ impl Shared {
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         let Target { host, tls } = target;
-        let io = match timeout(self.connect_timeout, dialing).await {
-            Ok(Ok(io)) => TokioIo::new(io),
-            Ok(Err(source)) => {
+        let mut timer = pin!(sleep(self.connect_timeout));
+        let io = match within(timer.as_mut(), pin!(dialing)).await {
+            Some(Ok(io)) => TokioIo::new(io),
+            Some(Err(source)) => {
                 let source = source.into();
                 return Err(ConnectError::Dial { host, source });
             }
-            Err(_) => {
+            None => {
                 let limit = self.connect_timeout;
                 return Err(ConnectError::DialTimeout { host, limit });
             }
@@ -252,11 +253,14 @@ impl Shared {
         };
 
         let offered = &connector.config().alpn_protocols;
-        let handshake = Transport::connect_tls(&connector, name, io, config);
-        let io = match timeout(self.handshake_timeout, handshake).await {
-            Ok(Ok(io)) => io,
-            Ok(Err(error)) => return Err(ConnectError::handshake(host, error, offered)),
-            Err(_) => {
+        timer
+            .as_mut()
+            .reset(Instant::now() + self.handshake_timeout);
+        let handshake = pin!(Transport::connect_tls(&connector, name, io, config));
+        let io = match within(timer, handshake).await {
+            Some(Ok(io)) => io,
+            Some(Err(error)) => return Err(ConnectError::handshake(host, error, offered)),
+            None => {
                 let limit = self.handshake_timeout;
                 return Err(ConnectError::HandshakeTimeout { host, limit });
             }
@@ -269,4 +273,17 @@ impl Shared {
         tracing::debug!(host, handshake = ?stream.handshake(), "connected");
         Ok(stream)
     }
+}
+
+/// What comes of `future`, unless `timer` ends first. One timer does for all
+/// steps of a connect, and neither future is moved: that of TLS is large.
+async fn within<F: Future>(
+    mut timer: Pin<&mut Sleep>,
+    mut future: Pin<&mut F>,
+) -> Option<F::Output> {
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }

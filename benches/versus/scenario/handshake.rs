@@ -1,6 +1,7 @@
 //! Connecting again and again: what resumption and remembered verifications
 //! save. Stock is hyper-rustls as it comes, framewright its connector; the server
-//! is the same stock one for both, with a chain of three certificates.
+//! is bare rustls for both, with a chain of three certificates. A connect is over
+//! when the server's first octet is there, and so are its tickets.
 
 use std::{
     convert::Infallible,
@@ -11,19 +12,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use framewright::{Connector, tls::CachingVerifier};
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty};
-use hyper::{
-    client::conn::http2,
-    rt::{Read, Write},
-};
+use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
     client::legacy::connect::{HttpConnector, dns::Name},
-    rt::TokioExecutor,
+    rt::TokioIo,
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{
     HandshakeKind,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
@@ -33,12 +33,12 @@ use tower_service::Service;
 
 use super::{Scenario, load, slices, spec};
 use crate::{
-    Result,
+    Error, Result,
     child::{Control, reply},
-    message::{Command, Identity, Load, Measured, Reconnects, Reply, Role, Side, Spec},
+    message::{Command, Identity, Measured, Reconnects, Reply, Role, Side, Spec},
     pair::{Bench, Outcome, Pair},
     report::{self, Metric, Observations},
-    tls,
+    server, tls,
     usage::Usage,
 };
 
@@ -48,8 +48,8 @@ const RESUMED: &str = "resumed connects/s";
 const MANY: &str = "64 servers connects/s";
 /// In percent, of the same.
 const SHARE: &str = "share resumed";
-/// Microseconds of both ends a connect, of framewright: full (as `stock`) and
-/// resumed.
+/// Microseconds of both ends' cores a connect, of framewright: a server's first
+/// (as `stock`), whose certificates are verified, and one that is resumed.
 const COST: &str = "resumed CPU over full";
 /// Microseconds: uncached (as `stock`) and cached.
 const VERIFICATION: &str = "verification";
@@ -60,6 +60,8 @@ pub(crate) struct Handshake;
 
 /// The pairs of one side.
 struct Pairs<'a> {
+    /// Every connect is the first to its server.
+    first: Pair<'a>,
     full: Pair<'a>,
     resumed: Pair<'a>,
     many: Pair<'a>,
@@ -71,7 +73,7 @@ impl Scenario for Handshake {
     }
 
     fn about(&self) -> &'static str {
-        "sequential reconnects with TLS, one request on each connection"
+        "sequential TLS reconnects, beside hyper-rustls"
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -94,16 +96,20 @@ impl Scenario for Handshake {
         for _ in 0..slices(bench) {
             let [(_, stock), (_, framewright)] = &mut sides;
             // The two sides of each kind stand next to each other in time.
-            let full = [stock.full()?, framewright.full()?];
-            let resumed = [stock.resumed()?, framewright.resumed()?];
-            let many = [stock.many()?, framewright.many()?];
+            let full = [measure(&mut stock.full)?, measure(&mut framewright.full)?];
+            let resumed = [
+                measure(&mut stock.resumed)?,
+                measure(&mut framewright.resumed)?,
+            ];
+            let first = measure(&mut framewright.first)?;
+            let many = [measure(&mut stock.many)?, measure(&mut framewright.many)?];
             for (n, side) in Side::BOTH.into_iter().enumerate() {
                 observations.add(FULL, side, rate(&full[n]));
                 observations.add(RESUMED, side, rate(&resumed[n]));
                 observations.add(MANY, side, rate(&many[n]));
                 observations.add(SHARE, side, share(&many[n]));
             }
-            observations.add(COST, Side::Stock, cost(&full[1]));
+            observations.add(COST, Side::Stock, cost(&first));
             observations.add(COST, Side::Framewright, cost(&resumed[1]));
             let [uncached, cached] = verification(bench)?;
             observations.add(VERIFICATION, Side::Stock, uncached);
@@ -114,40 +120,53 @@ impl Scenario for Handshake {
     }
 
     fn pair(&self, bench: &Bench, side: Side) -> Option<(Role, Role, Spec)> {
-        let spec = spec_of(bench, side, 1, true);
-        Some((Role::Server, Role::Reconnector, spec))
+        Some((
+            Role::Greeter,
+            Role::Reconnector,
+            spec_of(bench, side, RESUMABLE),
+        ))
     }
 }
 
 impl<'a> Pairs<'a> {
     fn start(bench: &'a Bench, side: Side) -> Result<Self> {
-        let start = |names, tickets| {
-            let spec = spec_of(bench, side, names, tickets);
-            Pair::start(bench, Role::Server, Role::Reconnector, spec)
+        let start = |reconnects| {
+            let spec = spec_of(bench, side, reconnects);
+            Pair::start(bench, Role::Greeter, Role::Reconnector, spec)
         };
         Ok(Self {
-            full: start(1, false)?,
-            resumed: start(1, true)?,
-            many: start(NAMES, true)?,
+            first: start(Reconnects {
+                remembers: false,
+                ..FRESH
+            })?,
+            full: start(FRESH)?,
+            resumed: start(RESUMABLE)?,
+            many: start(Reconnects {
+                names: NAMES,
+                ..RESUMABLE
+            })?,
         })
-    }
-
-    fn full(&mut self) -> Result<Outcome> {
-        self.full.measure(Duration::ZERO)
-    }
-
-    fn resumed(&mut self) -> Result<Outcome> {
-        self.resumed.measure(Duration::ZERO)
-    }
-
-    fn many(&mut self) -> Result<Outcome> {
-        self.many.measure(Duration::ZERO)
     }
 }
 
-fn spec_of(bench: &Bench, side: Side, names: usize, tickets: bool) -> Spec {
+const FRESH: Reconnects = Reconnects {
+    names: 1,
+    tickets: false,
+    remembers: true,
+};
+
+const RESUMABLE: Reconnects = Reconnects {
+    tickets: true,
+    ..FRESH
+};
+
+fn measure(pair: &mut Pair<'_>) -> Result<Outcome> {
+    pair.measure(Duration::ZERO)
+}
+
+fn spec_of(bench: &Bench, side: Side, reconnects: Reconnects) -> Spec {
     Spec {
-        reconnects: Some(Reconnects { names, tickets }),
+        reconnects: Some(reconnects),
         ..spec(bench, side, true, load(bench))
     }
 }
@@ -195,29 +214,51 @@ fn verification(bench: &Bench) -> Result<[f64; 2]> {
     Ok([uncached, time(&caching)?])
 }
 
-/// The client: connects, fetches, and closes, again and again.
+/// The server: greets everyone until they leave.
+pub(crate) async fn greet(control: Control, spec: Spec) -> Result<()> {
+    let reconnects = spec.reconnects.ok_or("nobody to greet")?;
+    let identity = spec.tls.as_ref().ok_or("no TLS to shake hands with")?;
+    let acceptor = TlsAcceptor::from(tls::server(identity, reconnects.tickets)?);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    reply(&Reply::Listening(listener.local_addr()?));
+    tokio::spawn(async move {
+        loop {
+            let Ok((tcp, _)) = listener.accept().await else {
+                return reply(&Reply::Failed("accept failed".into()));
+            };
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                tcp.set_nodelay(true)?;
+                let mut tls = acceptor.accept(tcp).await?;
+                tls.write_all(b"!").await?;
+                // Clients leave without a goodbye.
+                let _ = tls.read(&mut [0]).await;
+                Ok::<_, Error>(())
+            });
+        }
+    });
+    server::account(control).await
+}
+
+/// The client: connects, hears the greeting, and closes, again and again.
 pub(crate) async fn reconnect(mut control: Control, spec: Spec) -> Result<()> {
     let reconnects = spec.reconnects.ok_or("nothing to reconnect to")?;
     let server = spec.server.ok_or("no server to connect to")?;
     let identity = spec.tls.as_ref().ok_or("no TLS to shake hands with")?;
-    let mut client = Client::new(spec.side, server, identity)?;
+    let mut client = Client::new(spec.side, server, identity, reconnects.remembers)?;
     let names: Vec<Uri> = (0..reconnects.names)
-        .map(|n| format!("https://{}/{}", tls::numbered(n), spec.load.octets).parse())
+        .map(|n| format!("https://{}/", tls::numbered(n)).parse())
         .collect::<std::result::Result<_, _>>()?;
     let mut names = names.iter().cycle();
     for _ in 0..reconnects.names {
-        client.fetch(names.next().ok_or("no names")?).await?;
+        client.connect(names.next().ok_or("no names")?).await?;
     }
-    client
-        .run(&mut names, &spec.load, spec.load.warm_up)
-        .await?;
+    client.run(&mut names, spec.load.warm_up).await?;
     reply(&Reply::Ready);
     loop {
         match control.next().await? {
             Command::Measure => {
-                let measured = client
-                    .run(&mut names, &spec.load, spec.load.measured)
-                    .await?;
+                let measured = client.run(&mut names, spec.load.measured).await?;
                 reply(&Reply::Measured(measured));
             }
             other => return Err(format!("a reconnector does not take {other:?}").into()),
@@ -234,7 +275,7 @@ enum Client {
 type Dialer = HttpConnector<ToServer>;
 
 impl Client {
-    fn new(side: Side, server: SocketAddr, identity: &Identity) -> Result<Self> {
+    fn new(side: Side, server: SocketAddr, identity: &Identity, remembers: bool) -> Result<Self> {
         let mut dialer = HttpConnector::new_with_resolver(ToServer(server));
         dialer.enforce_http(false);
         dialer.set_nodelay(true);
@@ -251,21 +292,23 @@ impl Client {
                     .enable_http2()
                     .wrap_connector(dialer),
             ),
-            Side::Framewright => Self::Framewright(
-                Connector::builder()
+            Side::Framewright => {
+                let mut builder = Connector::builder()
                     .provider(tls::provider())
                     .with_roots(tls::roots(identity)?)
                     .http2_only()
-                    .dialer(dialer)
-                    .build()?,
-            ),
+                    .dialer(dialer);
+                if !remembers {
+                    builder = builder.verification_lifetime(Duration::ZERO);
+                }
+                Self::Framewright(builder.build()?)
+            }
         })
     }
 
     async fn run(
         &mut self,
         names: &mut impl Iterator<Item = &Uri>,
-        load: &Load,
         milliseconds: u64,
     ) -> Result<Measured> {
         let mark = Usage::now()?;
@@ -275,14 +318,13 @@ impl Client {
         let mut times = Vec::new();
         let mut now = start;
         while times.is_empty() || now < end {
-            let resumed = self.fetch(names.next().ok_or("no names")?).await?;
+            let resumed = self.connect(names.next().ok_or("no names")?).await?;
             let done = Instant::now();
             times.push((done - now).as_secs_f64() * 1e6);
             now = done;
             measured.resumed += u64::from(resumed);
         }
         measured.requests = times.len() as u64;
-        measured.octets = measured.requests * load.octets;
         measured.seconds = start.elapsed().as_secs_f64();
         measured.p50 = report::percentile(&mut times, 0.50);
         measured.p99 = report::percentile(&mut times, 0.99);
@@ -290,8 +332,8 @@ impl Client {
         Ok(measured)
     }
 
-    /// One connection with one request. Whether the session was resumed.
-    async fn fetch(&mut self, uri: &Uri) -> Result<bool> {
+    /// One connection. Whether the session was resumed.
+    async fn connect(&mut self, uri: &Uri) -> Result<bool> {
         Ok(match self {
             Self::Stock(connector) => {
                 let io = connector.call(uri.clone()).await?;
@@ -302,32 +344,17 @@ impl Client {
                     }
                     MaybeHttpsStream::Http(_) => return Err("no TLS".into()),
                 };
-                exchange(io, uri).await?;
+                TokioIo::new(io).read_u8().await?;
                 resumed
             }
             Self::Framewright(connector) => {
-                let io = connector.call(uri.clone()).await?;
+                let mut io = connector.call(uri.clone()).await?;
                 let resumed = io.handshake().ok_or("no TLS")?.resumed;
-                exchange(io, uri).await?;
+                io.read_u8().await?;
                 resumed
             }
         })
     }
-}
-
-/// One request on a new connection, which is closed after it.
-async fn exchange<IO>(io: IO, uri: &Uri) -> Result<()>
-where
-    IO: Read + Write + Unpin + Send + 'static,
-{
-    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-    let driver = tokio::spawn(connection);
-    let request = Request::get(uri).body(Empty::<Bytes>::new())?;
-    let response = requests.send_request(request).await?;
-    response.into_body().collect().await?;
-    drop(requests);
-    driver.await??;
-    Ok(())
 }
 
 /// Finds every name at the server.

@@ -19,7 +19,7 @@ use tokio_rustls::rustls::client::{
 };
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use servers::{Kept, Servers};
+use servers::{Kept, Lives, Servers};
 pub use stats::TicketStats;
 
 /// RFC 8446, section 4.6.1: "Clients MUST NOT cache tickets for longer than 7
@@ -87,8 +87,8 @@ const UNSPECIFIED: Duration = Duration::from_secs(24 * 60 * 60);
 ///   1.2 resumes the same session many times.
 /// - A ticket of TLS 1.3 is used for the lifetime that the server gave it, and
 ///   for at most 7 days. One with a lifetime of zero "should be discarded
-///   immediately" (RFC 8446, section 4.6.1) and is not kept, although rustls
-///   would use it.
+///   immediately" (RFC 8446, section 4.6.1) and is not used after its first
+///   second, although rustls would use it.
 /// - A session of TLS 1.2 is used for the lifetime that the server hints at,
 ///   and for at most 7 days. Zero leaves it open (RFC 5077, section 3.3): that
 ///   is taken for 24 hours. When a session is resumed and the server sends no
@@ -181,14 +181,9 @@ impl ClientSessionStore for TicketStore {
     }
 
     fn set_tls12_session(&self, server_name: ServerName<'static>, value: Tls12ClientSessionValue) {
-        let lifetime = match lifetime::seconds(&value) {
-            None => LONGEST,
-            Some(0) => UNSPECIFIED,
-            Some(seconds) => Duration::from_secs(seconds.into()).min(LONGEST),
-        };
         let (key, shared) = self.partition.key(server_name);
         let mut servers = shared.servers.lock();
-        let session = shared.kept(value, lifetime);
+        let session = shared.kept(value);
         let evicted = servers.set_session(key, session);
         drop(servers);
         drop(evicted);
@@ -211,13 +206,8 @@ impl ClientSessionStore for TicketStore {
         value: Tls13ClientSessionValue,
     ) {
         let (key, shared) = self.partition.key(server_name);
-        let lifetime = match lifetime::seconds(&value) {
-            None => LONGEST,
-            Some(0) => return shared.servers.lock().refuse(),
-            Some(seconds) => Duration::from_secs(seconds.into()).min(LONGEST),
-        };
         let mut servers = shared.servers.lock();
-        let ticket = shared.kept(value, lifetime);
+        let ticket = shared.kept(value);
         let evicted = servers.insert(key, ticket);
         drop(servers);
         drop(evicted);
@@ -249,11 +239,27 @@ struct Shared {
 }
 
 impl Shared {
-    fn kept<T>(&self, value: T, lifetime: Duration) -> Kept<T> {
-        Kept {
-            value,
-            since: (self.clock)(),
-            lifetime,
+    fn kept<T>(&self, value: T) -> Kept<T> {
+        let since = (self.clock)();
+        Kept { value, since }
+    }
+}
+
+impl Lives for Tls13ClientSessionValue {
+    /// Zero where the server says that it is not to be used.
+    fn lifetime(&self) -> Duration {
+        lifetime::seconds(self).map_or(LONGEST, |seconds| {
+            Duration::from_secs(seconds.into()).min(LONGEST)
+        })
+    }
+}
+
+impl Lives for Tls12ClientSessionValue {
+    fn lifetime(&self) -> Duration {
+        match lifetime::seconds(self) {
+            None => LONGEST,
+            Some(0) => UNSPECIFIED,
+            Some(seconds) => Duration::from_secs(seconds.into()).min(LONGEST),
         }
     }
 }

@@ -30,18 +30,27 @@ pub(super) struct Server<T, S> {
 }
 
 /// Something that may be used for a while.
+pub(super) trait Lives {
+    /// For how long. Asked for when it is to be used, not when it is put in:
+    /// most tickets are never used, and to find out takes a while.
+    fn lifetime(&self) -> Duration;
+}
+
+/// A value, and when it came.
 pub(super) struct Kept<T> {
     pub(super) value: T,
     pub(super) since: SystemTime,
-    pub(super) lifetime: Duration,
 }
 
-impl<T> Kept<T> {
+impl<T: Lives> Kept<T> {
     /// Not if it came after `now`: a clock that was turned back cannot tell how
     /// old it is.
+    ///
+    /// Lifetimes are in whole seconds, so what came within the last need not be
+    /// asked for its own.
     fn is_fresh(&self, now: SystemTime) -> bool {
         now.duration_since(self.since)
-            .is_ok_and(|age| age < self.lifetime)
+            .is_ok_and(|age| age < Duration::from_secs(1) || age < self.value.lifetime())
     }
 }
 
@@ -65,7 +74,7 @@ impl<T, S> Default for Server<T, S> {
     }
 }
 
-impl<K: Hash + Eq, T, S: Clone> Servers<K, T, S> {
+impl<K: Hash + Eq, T: Lives, S: Lives + Clone> Servers<K, T, S> {
     pub(super) fn new(servers: NonZeroUsize) -> Self {
         Self {
             servers: LruCache::sparse(servers),
@@ -150,11 +159,6 @@ impl<K: Hash + Eq, T, S: Clone> Servers<K, T, S> {
     /// Not a use of the server: rustls has asked for a ticket just before.
     pub(super) fn hint(&self, key: &K) -> Option<NamedGroup> {
         self.servers.peek(key)?.hint
-    }
-
-    /// Counts a ticket that was not to be kept at all.
-    pub(super) fn refuse(&mut self) {
-        self.counted.stale += 1;
     }
 
     /// Empties it, and returns what was there.

@@ -17,9 +17,8 @@ pub struct TicketStats {
     pub hits: u64,
     /// Handshakes for which there was none.
     pub misses: u64,
-    /// Tickets that were dropped because their time was over or, after the
-    /// clock was turned back, could not be told; and those that a server sent
-    /// with a lifetime of zero, which were never put in.
+    /// Tickets that were dropped when they were to be used, because their time
+    /// was over or, after the clock was turned back, could not be told.
     pub stale: u64,
     /// Tickets that were dropped to make room: the oldest of nine, and all
     /// those of the server that was not used for longest.

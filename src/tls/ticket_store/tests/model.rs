@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tokio_rustls::rustls::NamedGroup;
 use tokio_rustls::rustls::client::ClientSessionStore;
 
-use super::super::servers::{Kept, Servers};
+use super::super::servers::{Kept, Lives, Servers};
 use super::super::{TicketStats, TicketStore};
 use super::at;
 use crate::tls::testing::name;
@@ -137,11 +137,20 @@ impl Oracle {
     }
 }
 
-fn kept<T>(value: T, since: u64, life: u64) -> Kept<T> {
+/// A ticket or a session: its identity, and its lifetime in seconds.
+#[derive(Clone)]
+struct Token(u32, u64);
+
+impl Lives for Token {
+    fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.1)
+    }
+}
+
+fn kept(id: u32, since: u64, life: u64) -> Kept<Token> {
     Kept {
-        value,
+        value: Token(id, life),
         since: at(since),
-        lifetime: Duration::from_secs(life),
     }
 }
 
@@ -151,7 +160,7 @@ proptest! {
         capacity in 1..7usize,
         ops in prop::collection::vec(op(), 1..400),
     ) {
-        let mut servers = Servers::<Key, u32, u32>::new(capacity.try_into().unwrap());
+        let mut servers = Servers::<Key, Token, Token>::new(capacity.try_into().unwrap());
         let mut oracle = Oracle { capacity, known: Vec::new(), stats: TicketStats::default() };
         let mut now = 1000u64;
         let mut given = HashSet::new();
@@ -162,7 +171,7 @@ proptest! {
                     oracle.insert(key, (id, now, now + life));
                 }
                 Op::Take(key) => {
-                    let ticket = servers.take(&key, at(now));
+                    let ticket = servers.take(&key, at(now)).map(|token| token.0);
                     prop_assert_eq!(ticket, oracle.take(key, now));
                     prop_assert!(ticket.is_none_or(|id| given.insert(id)), "given out twice");
                 }
@@ -172,7 +181,8 @@ proptest! {
                     oracle.stats.stored += 1;
                 }
                 Op::Session(key) => {
-                    prop_assert_eq!(servers.session(&key, at(now)), oracle.session(key, now));
+                    let session = servers.session(&key, at(now)).map(|token| token.0);
+                    prop_assert_eq!(session, oracle.session(key, now));
                 }
                 Op::RemoveSession(key) => {
                     servers.remove_session(&key);
@@ -206,7 +216,7 @@ proptest! {
 
 #[test]
 fn a_hundred_thousand_servers_stay_within_the_bound() {
-    let mut servers = Servers::<u32, u32, u32>::new(1024.try_into().unwrap());
+    let mut servers = Servers::<u32, Token, Token>::new(1024.try_into().unwrap());
     for id in 0..100_000 {
         drop(servers.insert(id, kept(id, 0, 60)));
         drop(servers.set_session(id, kept(id, 0, 60)));
@@ -215,8 +225,9 @@ fn a_hundred_thousand_servers_stay_within_the_bound() {
     let stats = servers.stats();
     assert_eq!((stats.servers, stats.tickets), (1024, 2048));
     assert_eq!((stats.stored, stats.evicted), (200_000, 200_000 - 2048));
-    assert_eq!(servers.take(&(100_000 - 1024), at(1)), Some(100_000 - 1024));
-    assert_eq!(servers.take(&(100_000 - 1025), at(1)), None);
+    let newest = servers.take(&(100_000 - 1024), at(1));
+    assert_eq!(newest.map(|token| token.0), Some(100_000 - 1024));
+    assert!(servers.take(&(100_000 - 1025), at(1)).is_none());
 
     let store = TicketStore::default();
     for id in 0..100_000 {
