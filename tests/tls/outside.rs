@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use framewright::{Connector, HandshakeInfo};
+use framewright::tls::{TicketBinding, TicketKeys};
+use framewright::{Connector, HandshakeInfo, Listener, ListenerHandle};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
@@ -234,4 +235,115 @@ async fn openssl_s_server_resumes_with_tls_1_3() {
 #[tokio::test]
 async fn openssl_s_server_resumes_with_tls_1_2() {
     resumes_with_s_server("-tls1_2", ProtocolVersion::TLSv1_2).await;
+}
+
+/// Our listener, with our ticket keys, and a service that says nothing of note.
+async fn listener(authority: &Authority) -> (ListenerHandle, u16) {
+    let mut config = authority.leaf(&["localhost"]).server(&["h2", "http/1.1"]);
+    let keys = TicketKeys::from_secret(&[7; 32], &crate::pki::provider()).expect("keys");
+    let binding = TicketBinding::new()
+        .virtual_host("localhost")
+        .alpn(&config.alpn_protocols);
+    config.ticketer = keys.ticketer(binding);
+    let mut listener = Listener::builder()
+        .tls(config)
+        .bind("127.0.0.1:0")
+        .await
+        .expect("a listener");
+    let port = listener.local_addr().expect("an address").port();
+    let handle = listener.handle();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(crate::common::serve(stream));
+        }
+    });
+    (handle, port)
+}
+
+/// Runs a client of another house to its end; what it wrote, or `None` if it is
+/// not installed.
+async fn client(program: &'static str, args: Vec<String>, input: &'static str) -> Option<String> {
+    let run = move || {
+        let child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = match child {
+            Ok(child) => child,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                skipped(program);
+                return None;
+            }
+            Err(error) => panic!("{program}: {error}"),
+        };
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(input.as_bytes()).expect("written");
+        drop(stdin);
+        let output = child.wait_with_output().expect("its output");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(output.status.success(), "{program}: {text}");
+        Some(text.into_owned())
+    };
+    tokio::task::spawn_blocking(run).await.expect("it ran")
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(String::from).collect()
+}
+
+#[tokio::test]
+async fn openssl_s_client_resumes_here_with_tls_1_2() {
+    let (handle, port) = listener(&Authority::new()).await;
+    let args =
+        format!("s_client -connect 127.0.0.1:{port} -servername localhost -tls1_2 -reconnect");
+    let Some(text) = client("openssl", words(&args), "").await else {
+        return;
+    };
+    // It connects once, and then five times with the session of the first.
+    assert_eq!(text.matches("Reused, TLSv1.2").count(), 5, "{text}");
+    let stats = handle.stats();
+    assert_eq!((stats.full_handshakes, stats.resumed_handshakes), (1, 5));
+}
+
+#[tokio::test]
+async fn openssl_s_client_resumes_here_with_tls_1_3() {
+    let authority = Authority::new();
+    let (handle, port) = listener(&authority).await;
+    let files = Files::new(&authority);
+    let session = files.path("session").display().to_string();
+    // It stays until the response has come, and with it the tickets.
+    let request = "GET /bytes?len=3 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let common =
+        format!("s_client -connect 127.0.0.1:{port} -servername localhost -tls1_3 -ign_eof");
+    let out = words(&format!("{common} -sess_out {session}"));
+    let Some(text) = client("openssl", out, request).await else {
+        return;
+    };
+    assert!(text.contains("New, TLSv1.3"), "{text}");
+    let again = words(&format!("{common} -sess_in {session}"));
+    let text = client("openssl", again, request).await.expect("installed");
+    assert!(text.contains("Reused, TLSv1.3"), "{text}");
+    let stats = handle.stats();
+    assert_eq!((stats.full_handshakes, stats.resumed_handshakes), (1, 1));
+}
+
+#[tokio::test]
+async fn curl_resumes_here() {
+    let authority = Authority::new();
+    let (handle, port) = listener(&authority).await;
+    let files = Files::new(&authority);
+    let root = files.path("root.pem").display().to_string();
+    let url = format!("https://localhost:{port}/bytes?len=100");
+    let args = format!(
+        "-sS --fail --max-time 30 --noproxy * --http1.1 --cacert {root} -H connection:close \
+         -o /dev/null {url} -o /dev/null {url} -o /dev/null {url}"
+    );
+    if client("curl", words(&args), "").await.is_none() {
+        return;
+    }
+    let stats = handle.stats();
+    assert_eq!((stats.full_handshakes, stats.resumed_handshakes), (1, 2));
 }
