@@ -3,11 +3,12 @@
 
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use framewright::{Config, Transport};
+use framewright::{Config, Connector, Transport};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2::{self, SendRequest};
@@ -18,6 +19,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsConnector;
+use tower_service::Service;
 
 use crate::{
     Result,
@@ -52,6 +54,7 @@ pub(crate) async fn run(mut control: Control, spec: Spec) -> Result<()> {
 
 /// How to open a connection to the server.
 pub(crate) struct Dial {
+    connector: Option<Connector>,
     server: SocketAddr,
     side: Side,
     tls: Option<TlsConnector>,
@@ -64,7 +67,15 @@ impl Dial {
             Some(identity) => Some(TlsConnector::from(tls::client(identity)?)),
             None => None,
         };
+        let connector = match (&tls, spec.through) {
+            (Some(tls), true) => {
+                let builder = Connector::builder().with_tls_config(Arc::clone(tls.config()));
+                Some(builder.server_name(tls::name()).http2_only().build()?)
+            }
+            _ => None,
+        };
         Ok(Self {
+            connector,
             server: spec.server.ok_or("no server to connect to")?,
             side: spec.side,
             tls,
@@ -73,6 +84,10 @@ impl Dial {
     }
 
     pub(crate) async fn open(&self) -> Result<Requests> {
+        if let Some(connector) = &self.connector {
+            let uri = format!("https://{}/", self.server).parse()?;
+            return self.handshake(connector.clone().call(uri).await?).await;
+        }
         let tcp = TcpStream::connect(self.server).await?;
         tcp.set_nodelay(true)?;
         let io = Counted(tcp);

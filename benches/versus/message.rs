@@ -52,6 +52,9 @@ pub(crate) struct Spec {
     pub(crate) side: Side,
     pub(crate) tls: Option<Identity>,
     pub(crate) load: Load,
+    /// Whether framewright's ends are its connector and its listener, and not a
+    /// transport that was put round the socket by hand.
+    pub(crate) through: bool,
     pub(crate) reconnects: Option<Reconnects>,
     /// Where the server listens; for clients.
     pub(crate) server: Option<SocketAddr>,
@@ -64,6 +67,15 @@ pub(crate) struct Identity {
     /// Leaf and intermediate.
     pub(crate) chain: String,
     pub(crate) key: String,
+    pub(crate) provider: Provider,
+}
+
+/// Whose cryptography TLS uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Provider {
+    Ring,
+    #[cfg(feature = "aws-lc-rs")]
+    AwsLcRs,
 }
 
 /// How a client connects again and again.

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use framewright::{Config, Transport};
+use framewright::{Config, Listener, Transport};
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -27,6 +27,17 @@ pub(crate) async fn run(control: Control, spec: Spec) -> Result<()> {
         Some(identity) => Some(TlsAcceptor::from(tls::server(identity, false)?)),
         None => None,
     };
+    if spec.through {
+        let identity = spec.tls.as_ref().ok_or("a listener here has TLS")?;
+        let listener = Listener::builder()
+            .tls(tls::server(identity, false)?)
+            .http2_only()
+            .bind("127.0.0.1:0")
+            .await?;
+        reply(&Reply::Listening(listener.local_addr()?));
+        tokio::spawn(accept_through(listener));
+        return account(control).await;
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     reply(&Reply::Listening(listener.local_addr()?));
     tokio::spawn(accept(listener, spec.side, acceptor.map(Arc::new)));
@@ -55,6 +66,12 @@ async fn accept(listener: TcpListener, side: Side, acceptor: Option<Arc<TlsAccep
             Ok((tcp, _)) => drop(tokio::spawn(connection(tcp, side, acceptor.clone()))),
             Err(error) => return reply(&Reply::Failed(format!("accept: {error}"))),
         }
+    }
+}
+
+async fn accept_through(mut listener: Listener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve(stream));
     }
 }
 

@@ -1,16 +1,21 @@
-//! One identity for both sides; rustls over ring with its own
-//! preferences (TLS 1.3, AES-256-GCM).
+//! One identity for both sides; rustls, over ring unless a scenario says
+//! otherwise, with its own preferences (TLS 1.3, AES-256-GCM).
 
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+#[cfg(feature = "aws-lc-rs")]
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
-use crate::{Result, message::Identity};
+use crate::{
+    Result,
+    message::{Identity, Provider},
+};
 
 const NAME: &str = "localhost";
 
@@ -41,6 +46,7 @@ pub(crate) fn identity() -> Result<Identity> {
         root: root.pem(),
         chain: leaf.pem() + &intermediate.pem(),
         key: key.serialize_pem(),
+        provider: Provider::Ring,
     })
 }
 
@@ -51,13 +57,17 @@ pub(crate) fn name() -> ServerName<'static> {
 
 pub(crate) fn server(identity: &Identity, tickets: bool) -> Result<Arc<ServerConfig>> {
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(provider(identity.provider))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain(identity)?, key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     if tickets {
-        config.ticketer = ring::Ticketer::new()?;
+        config.ticketer = match identity.provider {
+            Provider::Ring => ring::Ticketer::new()?,
+            #[cfg(feature = "aws-lc-rs")]
+            Provider::AwsLcRs => aws_lc_rs::Ticketer::new()?,
+        };
     } else {
         config.send_tls13_tickets = 0;
     }
@@ -65,7 +75,7 @@ pub(crate) fn server(identity: &Identity, tickets: bool) -> Result<Arc<ServerCon
 }
 
 pub(crate) fn client(identity: &Identity) -> Result<Arc<ClientConfig>> {
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let mut config = ClientConfig::builder_with_provider(provider(identity.provider))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots(identity)?)
         .with_no_client_auth();
@@ -84,6 +94,10 @@ pub(crate) fn chain(identity: &Identity) -> Result<Vec<CertificateDer<'static>>>
     Ok(chain.collect::<std::result::Result<_, _>>()?)
 }
 
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+pub(crate) fn provider(of: Provider) -> Arc<CryptoProvider> {
+    Arc::new(match of {
+        Provider::Ring => ring::default_provider(),
+        #[cfg(feature = "aws-lc-rs")]
+        Provider::AwsLcRs => aws_lc_rs::default_provider(),
+    })
 }

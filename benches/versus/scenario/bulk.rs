@@ -15,9 +15,9 @@ use crate::{
     report::{Contender, Metric, Observations},
 };
 
-const RATE: &str = "MB/s";
-const SERVER: &str = "server CPU s/GB";
-const CLIENT: &str = "client CPU s/GB";
+pub(super) const RATE: &str = "MB/s";
+pub(super) const SERVER: &str = "server CPU s/GB";
+pub(super) const CLIENT: &str = "client CPU s/GB";
 /// Of the server's socket.
 const WRITES: &str = "write calls/MB";
 /// Of the client's socket.
@@ -33,7 +33,7 @@ pub(super) struct Bulk {
 }
 
 impl Bulk {
-    fn load(bench: &Bench) -> Load {
+    pub(super) fn load(bench: &Bench) -> Load {
         Load {
             octets: if bench.smoke { 1_000_000 } else { 10_000_000 },
             windows: Some(WINDOWS),
@@ -92,11 +92,18 @@ fn observe(side: Side, outcome: &Outcome, observations: &mut Observations) {
     let (client, server) = (&outcome.client, &outcome.server);
     let octets = client.octets as f64;
     let megaoctets = octets / 1e6;
+    observe_speed(side, outcome, observations);
     let mut add = |metric, value| observations.add(metric, side, value);
-    add(RATE, megaoctets / client.seconds);
-    // Nanoseconds an octet are seconds a gigaoctet.
-    add(SERVER, server.cpu as f64 / octets);
-    add(CLIENT, client.used.cpu as f64 / octets);
     add(WRITES, server.writes as f64 / megaoctets);
     add(READS, client.used.reads as f64 / megaoctets);
+}
+
+/// What does not take a count of calls.
+pub(super) fn observe_speed(side: Side, outcome: &Outcome, observations: &mut Observations) {
+    let (client, server) = (&outcome.client, &outcome.server);
+    let octets = client.octets as f64;
+    observations.add(RATE, side, octets / 1e6 / client.seconds);
+    // Nanoseconds an octet are seconds a gigaoctet.
+    observations.add(SERVER, side, server.cpu as f64 / octets);
+    observations.add(CLIENT, side, client.used.cpu as f64 / octets);
 }

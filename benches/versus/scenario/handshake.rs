@@ -42,8 +42,8 @@ use crate::{
     usage::Usage,
 };
 
-const FULL: &str = "full connects/s";
-const RESUMED: &str = "resumed connects/s";
+pub(super) const FULL: &str = "full connects/s";
+pub(super) const RESUMED: &str = "resumed connects/s";
 /// To so many servers in turn: stock remembers 32.
 const MANY: &str = "64 servers connects/s";
 /// In percent, of the same.
@@ -149,13 +149,13 @@ impl<'a> Pairs<'a> {
     }
 }
 
-const FRESH: Reconnects = Reconnects {
+pub(super) const FRESH: Reconnects = Reconnects {
     names: 1,
     tickets: false,
     remembers: true,
 };
 
-const RESUMABLE: Reconnects = Reconnects {
+pub(super) const RESUMABLE: Reconnects = Reconnects {
     tickets: true,
     ..FRESH
 };
@@ -164,14 +164,14 @@ fn measure(pair: &mut Pair<'_>) -> Result<Outcome> {
     pair.measure(Duration::ZERO)
 }
 
-fn spec_of(bench: &Bench, side: Side, reconnects: Reconnects) -> Spec {
+pub(super) fn spec_of(bench: &Bench, side: Side, reconnects: Reconnects) -> Spec {
     Spec {
         reconnects: Some(reconnects),
         ..spec(bench, side, true, load(bench))
     }
 }
 
-fn rate(outcome: &Outcome) -> f64 {
+pub(super) fn rate(outcome: &Outcome) -> f64 {
     outcome.client.requests as f64 / outcome.client.seconds
 }
 
@@ -188,7 +188,7 @@ fn cost(outcome: &Outcome) -> f64 {
 /// Microseconds that it takes to verify the chain: afresh, and from the cache.
 fn verification(bench: &Bench) -> Result<[f64; 2]> {
     let roots = Arc::new(tls::roots(&bench.identity)?);
-    let provider = tls::provider();
+    let provider = tls::provider(bench.identity.provider);
     let webpki =
         WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
     let caching = CachingVerifier::new(webpki.clone(), &provider)?;
@@ -294,7 +294,7 @@ impl Client {
             ),
             Side::Framewright => {
                 let mut builder = Connector::builder()
-                    .provider(tls::provider())
+                    .provider(tls::provider(identity.provider))
                     .with_roots(tls::roots(identity)?)
                     .http2_only()
                     .dialer(dialer);

@@ -1,10 +1,13 @@
 //! What is compared. One file a scenario; [`ALL`] is the list.
 
 mod bulk;
+mod connector;
 mod conns;
 pub(crate) mod handshake;
 pub(crate) mod idle;
 mod latency;
+#[cfg(feature = "aws-lc-rs")]
+mod providers;
 mod small;
 
 use std::time::Duration;
@@ -48,6 +51,9 @@ pub(crate) const ALL: &[&dyn Scenario] = &[
     &conns::Conns,
     &idle::Idle,
     &handshake::Handshake,
+    &connector::Through,
+    #[cfg(feature = "aws-lc-rs")]
+    &providers::Providers,
 ];
 
 pub(crate) fn find(name: &str) -> Option<&'static dyn Scenario> {
@@ -73,6 +79,7 @@ fn spec(bench: &Bench, side: Side, tls: bool, load: Load) -> Spec {
         side,
         tls: tls.then(|| bench.identity.clone()),
         load,
+        through: false,
         reconnects: None,
         server: None,
     }
