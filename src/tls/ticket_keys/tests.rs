@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring as ring_provider};
+use tokio_rustls::rustls::crypto::ring as ring_provider;
 use tokio_rustls::rustls::server::{ResolvesServerCertUsingSni, WebPkiClientVerifier};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
@@ -356,7 +356,7 @@ fn a_ticket_does_not_lead_past_client_authentication() {
 #[cfg(all(feature = "ring", feature = "aws-lc-rs"))]
 #[test]
 fn providers_open_each_others_tickets() {
-    use tokio_rustls::rustls::crypto::aws_lc_rs;
+    use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 
     let make = |provider: CryptoProvider| {
         let keys = TicketKeys::builder(&provider)
