@@ -3,10 +3,7 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
@@ -51,8 +48,9 @@ impl Activity {
     pub(crate) fn begin(&self) -> Answering {
         lock(&self.state).in_flight += 1;
         self.endpoint.requests.fetch_add(1, Relaxed);
+        self.endpoint.in_flight.fetch_add(1, Relaxed);
         Answering {
-            counted: Counted::new(&self.endpoint, |endpoint| &endpoint.in_flight),
+            endpoint: Arc::clone(&self.endpoint),
             state: Arc::clone(&self.state),
         }
     }
@@ -81,13 +79,13 @@ impl Activity {
 /// A request that is being answered; to be kept to the end of the response.
 #[derive(Debug)]
 pub(crate) struct Answering {
-    counted: Counted,
+    endpoint: Arc<Endpoint>,
     state: Arc<Mutex<State>>,
 }
 
 impl Answering {
     pub(crate) fn response(&self, status: StatusCode) {
-        self.counted.endpoint.response(status);
+        self.endpoint.response(status);
     }
 
     /// Keeps count of this body to its end.
@@ -104,6 +102,7 @@ impl Drop for Answering {
         let mut state = lock(&self.state);
         state.in_flight -= 1;
         state.since = Instant::now();
+        self.endpoint.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -126,7 +125,7 @@ impl Body for Followed {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            let octets = &self.answering.counted.endpoint.response_octets;
+            let octets = &self.answering.endpoint.response_octets;
             octets.fetch_add(data.len() as u64, Relaxed);
         }
         polled
@@ -138,29 +137,6 @@ impl Body for Followed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// One of a kind that is counted while it lives.
-#[derive(Debug)]
-pub(crate) struct Counted {
-    endpoint: Arc<Endpoint>,
-    gauge: fn(&Endpoint) -> &AtomicU64,
-}
-
-impl Counted {
-    pub(crate) fn new(endpoint: &Arc<Endpoint>, gauge: fn(&Endpoint) -> &AtomicU64) -> Self {
-        gauge(endpoint).fetch_add(1, Relaxed);
-        Self {
-            endpoint: Arc::clone(endpoint),
-            gauge,
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        (self.gauge)(&self.endpoint).fetch_sub(1, Relaxed);
     }
 }
 

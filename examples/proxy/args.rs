@@ -29,18 +29,41 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "upstream")]
     pub(crate) upstream_ca: Option<PathBuf>,
 
+    /// How long the upstream may take to a connection, and then to its TLS
+    /// handshake
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) connect_timeout: Duration,
+
     /// How long the upstream may take to its response head, counted from the
     /// last octet of the request body that moved
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) upstream_timeout: Duration,
 
-    /// The certificate chain to serve with (PEM) [default: self-signed]
+    /// The certificate chain to serve with (PEM), whatever name a client asks
+    /// for [default: self-signed]
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
 
     /// The private key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
+
+    /// Serve the certificates in this directory to clients that ask for a DNS
+    /// name in one: NAME.crt with NAME.key, and fullchain.pem with privkey.pem,
+    /// also one level below. Who asks for another name, or for none, is refused
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["cert", "key", "h2c"])]
+    pub(crate) cert_dir: Option<PathBuf>,
+
+    /// How often to look whether certificates changed; new connections get the
+    /// new ones
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) cert_reload: Duration,
+
+    /// Derive the keys of session tickets from this file: 32 octets, or 64
+    /// hexadecimal digits as from `openssl rand -hex 32`. Proxies with the same
+    /// secret resume each other's sessions [default: keys of this process alone]
+    #[arg(long, value_name = "FILE", conflicts_with = "h2c")]
+    pub(crate) ticket_secret: Option<PathBuf>,
 
     /// Where /stats is served; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
@@ -50,7 +73,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["cert", "key"])]
     pub(crate) h2c: bool,
 
-    /// Leave framewright out: the same proxy on bare sockets, for comparison
+    /// Leave the transport out: the same proxy, TLS and all, on bare sockets, for
+    /// comparison
     #[arg(long)]
     pub(crate) stock: bool,
 

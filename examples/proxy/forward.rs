@@ -1,7 +1,8 @@
 //! A request goes to the upstream, and its response back.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
+use framewright::ConnectError;
 use http::uri::Authority;
 use http_body_util::BodyExt;
 use hyper::{
@@ -252,16 +253,13 @@ impl Inner {
     }
 }
 
-fn timed_out(error: &legacy::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+fn timed_out(error: &(dyn Error + 'static)) -> bool {
+    use ConnectError::{DialTimeout, HandshakeTimeout};
+    let connect = error.downcast_ref();
+    let io = error.downcast_ref::<io::Error>();
+    matches!(connect, Some(DialTimeout { .. } | HandshakeTimeout { .. }))
+        || io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
+        || error.source().is_some_and(timed_out)
 }
 
 /// An answer of the proxy's own.

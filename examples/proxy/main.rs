@@ -5,9 +5,24 @@
 //! curl -k https://127.0.0.1:8443/
 //! ```
 //!
-//! It listens with TLS (HTTP/2 and HTTP/1.1), forwards to an upstream, streams
-//! bodies and trailers both ways, and shows on `/stats` what its transports did.
-//! `--help` names the flags; `--stock` runs the same code on bare sockets.
+//! It listens with TLS (HTTP/2 and HTTP/1.1), forwards to an upstream, and streams
+//! bodies and trailers both ways. Clients come from `framewright::Listener`, the
+//! upstream is reached with `framewright::Connector`; `--stock` runs the same code
+//! on bare sockets. `--help` names the flags.
+//!
+//! Sessions are resumed on both sides: clients by tickets that proxies with the
+//! same `--ticket-secret` share, the upstream by those that it hands out.
+//! Certificates are reloaded when their files change.
+//!
+//! `/stats` shows
+//!
+//! * `connections`, `requests`, `responses`, `body_octets` and `errors` of clients;
+//! * `transport`: what the transports did towards `clients`, the `upstream`, and in
+//!   the embedded `origin`; `pool`: their buffers;
+//! * `tls`: `full` and `resumed` handshakes of `clients` and with the `upstream`,
+//!   whose chains may be `verified_from_cache`; with the upstream's `tickets` and
+//!   `verifier`, the `certificates` that are served, and with a secret the `tickets`
+//!   that were made and opened.
 //!
 //! What hyper 1.12 does not do, and so neither does this proxy:
 //!
@@ -24,17 +39,22 @@ mod activity;
 mod admin;
 mod args;
 mod body;
+mod dial;
 mod drain;
 mod expect;
 mod fields;
 mod files;
 mod forward;
+mod listen;
+mod log;
 mod origin;
 mod serve;
 mod start;
 mod stats;
+mod stock;
 mod target;
 mod tls;
+mod tls_stats;
 mod upstream;
 mod wire;
 

@@ -1,39 +1,30 @@
-//! The server side: accept, handshake, serve, drain.
+//! The server side: accept, serve, drain.
 
-use std::{
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
+use framewright::Listener;
 use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{sleep, timeout},
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    activity::{Activity, Counted},
+    activity::Activity,
     body::{BoxError, Outgoing},
     complain,
+    listen::Inlet,
     stats::Endpoint,
-    wire::{Wire, Wiring},
 };
 
 /// How often a client with requests in flight is asked whether it still lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// What a header section may hold.
 const MAX_HEADER_LIST: u32 = 64 << 10;
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
-const MAX_ACCEPT_BACKOFF: Duration = Duration::from_secs(1);
 
 /// What answers requests.
 pub(crate) trait Handler: Clone + Send + Sync + 'static {
@@ -51,6 +42,13 @@ pub(crate) struct Peer {
     pub(crate) scheme: &'static str,
 }
 
+impl Peer {
+    pub(crate) fn new(address: SocketAddr, tls: bool) -> Self {
+        let scheme = if tls { "https" } else { "http" };
+        Self { address, scheme }
+    }
+}
+
 /// How a server treats its clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -59,12 +57,10 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
 }
 
-/// A server on one listener.
+/// What serves the connections of an [`Inlet`].
 #[derive(Clone)]
 pub(crate) struct Server<H> {
     pub(crate) handler: H,
-    pub(crate) tls: Option<TlsAcceptor>,
-    pub(crate) wiring: Wiring,
     pub(crate) limits: Limits,
     pub(crate) endpoint: Arc<Endpoint>,
 }
@@ -72,63 +68,42 @@ pub(crate) struct Server<H> {
 impl<H: Handler> Server<H> {
     /// Serves until `draining` turns true or its sender is gone. Every
     /// connection holds a clone, so the sender sees when the last one has ended.
-    pub(crate) async fn run(self, listener: TcpListener, mut draining: watch::Receiver<bool>) {
-        let slots = Arc::new(Semaphore::new(self.limits.connections as usize));
-        let mut backoff = ACCEPT_BACKOFF;
+    pub(crate) async fn run(self, inlet: Inlet, draining: watch::Receiver<bool>) {
+        match inlet {
+            Inlet::Framewright(listener) => self.run_framewright(listener, draining).await,
+            Inlet::Stock(listener) => self.run_stock(listener, draining).await,
+        }
+    }
+
+    async fn run_framewright(self, mut listener: Listener, mut draining: watch::Receiver<bool>) {
+        self.endpoint.listens(listener.handle());
         loop {
             let accepted = tokio::select! {
                 biased;
                 _ = draining.wait_for(|draining| *draining) => return,
-                accepted = accept(&listener, &slots) => accepted,
+                accepted = listener.accept() => accepted,
             };
-            match accepted {
-                Ok((tcp, address, slot)) => {
-                    backoff = ACCEPT_BACKOFF;
-                    let server = self.clone();
-                    tokio::spawn(server.connection(tcp, address, slot, draining.clone()));
-                }
-                // The peer gave up between SYN and accept: its affair alone.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // Most likely no file descriptor is free. To ask again at once
-                // would only burn a core; connections that end free some.
-                Err(error) => {
-                    self.endpoint.error("accept");
-                    complain(&format!("accept: {error}"));
-                    sleep(backoff).await;
-                    backoff = (backoff * 2).min(MAX_ACCEPT_BACKOFF);
-                }
-            }
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => return complain(&format!("accept: {error}")),
+            };
+            let (server, draining) = (self.clone(), draining.clone());
+            tokio::spawn(async move {
+                // To the end: what the transport does last is counted.
+                let _registration = server.endpoint.transports.register(stream.handle());
+                let peer = Peer::new(address, stream.handshake().is_some());
+                server.exchange(stream, peer, draining).await;
+            });
         }
     }
 
-    async fn connection(
-        self,
-        tcp: TcpStream,
-        address: SocketAddr,
-        _slot: OwnedSemaphorePermit,
+    /// Serves one connection to its end.
+    pub(crate) async fn exchange(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        peer: Peer,
         mut draining: watch::Receiver<bool>,
     ) {
-        let _open = Counted::new(&self.endpoint, |endpoint| &endpoint.open);
-        self.endpoint.accepted.fetch_add(1, Relaxed);
-        let handshake = timeout(
-            self.limits.handshake,
-            self.wiring.accept(tcp, self.tls.as_ref()),
-        );
-        let wire = tokio::select! {
-            biased;
-            _ = draining.wait_for(|draining| *draining) => return,
-            wire = handshake => wire,
-        };
-        match wire {
-            Ok(Ok(wire)) => self.exchange(wire, address, draining).await,
-            Ok(Err(_)) => self.endpoint.error("handshake failed"),
-            Err(_) => self.endpoint.error("handshake timed out"),
-        }
-    }
-
-    async fn exchange(&self, wire: Wire, address: SocketAddr, mut draining: watch::Receiver<bool>) {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let peer = Peer { address, scheme };
         let activity = Activity::new(&self.endpoint);
         let service = service_fn(|request: Request<Incoming>| {
             let answering = activity.begin();
@@ -141,7 +116,7 @@ impl<H: Handler> Server<H> {
         });
 
         let builder = self.builder();
-        let connection = builder.serve_connection(TokioIo::new(wire), service);
+        let connection = builder.serve_connection(TokioIo::new(io), service);
         tokio::pin!(connection);
         // Either ends the connection gracefully: GOAWAY or `connection: close`,
         // and what is in flight finishes.
@@ -176,16 +151,4 @@ impl<H: Handler> Server<H> {
             self.endpoint.error("connection ended early");
         }
     }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (tcp, address) = listener.accept().await?;
-    Ok((tcp, address, slot))
 }

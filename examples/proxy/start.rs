@@ -7,38 +7,41 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::{
     admin::Admin,
     args::Args,
+    dial,
     drain::{Drained, Signals, drain},
     forward::Forward,
+    listen::Inlet,
+    log,
     origin::Origin,
     serve::{Handler, Limits, Server},
     stats::{Endpoint, Stats},
     target::Target,
-    tls,
+    tls::{self, Tls},
     upstream::Upstream,
-    wire::Wiring,
 };
 
 /// Runs the proxy until it is told to end.
 pub(crate) async fn run(args: Args) -> Result<(), String> {
-    let stats = Arc::new(Stats::new(args.stock));
-    let files = args.cert.as_deref().zip(args.key.as_deref());
-    let tls = if args.h2c {
-        None
-    } else {
-        Some(tls::acceptor(files)?)
-    };
+    let certificates = (!args.h2c).then(|| tls::certificates(&args)).transpose()?;
+    // Not before: what is wrong with a certificate is in the error already.
+    log::install();
+    let secret = args.ticket_secret.as_deref();
+    let tls = certificates.map(|certificates| Tls::new(certificates, secret));
+    let tls = tls.transpose()?;
+    let stats = Arc::new(Stats::new(args.stock, tls.clone()));
     let upstream = args
         .upstream
         .as_deref()
         .map(|url| given(&args, url, &stats));
     let upstream = upstream.transpose()?;
-    let (listener, listening) = bind("--listen", &args.listen).await?;
-    let (admin, admin_at) = bind("--admin", &args.admin).await?;
+    let (inlet, listening) = Inlet::bind("--listen", &args.listen, tls.as_ref(), &args).await?;
+    let (admin, admin_at) = Inlet::bind("--admin", &args.admin, None, &args).await?;
     let mut signals = Signals::new().map_err(|e| format!("cannot catch signals: {e}"))?;
 
     // The origin and the admin server go on while the clients are drained.
@@ -54,8 +57,7 @@ pub(crate) async fn run(args: Args) -> Result<(), String> {
         if embedded { " (embedded)" } else { "" }
     );
 
-    let admin_stats = Arc::default();
-    let admin_server = server(Admin(Arc::clone(&stats)), true, &args, &admin_stats);
+    let admin_server = server(Admin(Arc::clone(&stats)), &args, &Arc::default());
     tokio::spawn(admin_server.run(admin, to_the_end));
 
     let name = format!("framewright-{:08x}", RandomState::new().hash_one(0) as u32);
@@ -66,11 +68,10 @@ pub(crate) async fn run(args: Args) -> Result<(), String> {
         name,
         Arc::clone(&stats),
     );
-    let mut proxy = server(forward, args.stock, &args, &stats.clients);
-    proxy.tls = tls;
+    let proxy = server(forward, &args, &stats.clients);
     let scheme = if args.h2c { "http" } else { "https" };
     let (draining, drained) = watch::channel(false);
-    tokio::spawn(proxy.run(listener, drained));
+    tokio::spawn(proxy.run(inlet, drained));
 
     say(&format!(
         "listening {scheme}://{listening}\nadmin http://{admin_at}/stats\nupstream {where_to}\n"
@@ -92,42 +93,41 @@ pub(crate) async fn run(args: Args) -> Result<(), String> {
 }
 
 /// The upstream of the command line.
-fn given(args: &Args, url: &str, stats: &Stats) -> Result<Upstream, String> {
+fn given(args: &Args, url: &str, stats: &Arc<Stats>) -> Result<Upstream, String> {
     let wrong = |why: String| format!("--upstream {url:?}: {why}");
     let target: Target = url.parse().map_err(wrong)?;
-    let tls = if target.is_tls() {
-        Some(tls::connector(args.upstream_ca.as_deref())?)
-    } else {
-        None
-    };
     if target.is_tls() && args.upstream_h2c {
         return Err(wrong(
             "--upstream-h2c is for http://; with TLS the upstream chooses".into(),
         ));
     }
-    let wiring = Wiring::new(args.stock, Arc::clone(&stats.upstream));
-    Upstream::new(target, wiring, tls, args.upstream_h2c).map_err(wrong)
+    let connector = if target.is_tls() {
+        // Or each request would find out.
+        ServerName::try_from(target.host())
+            .map_err(|_| wrong("this host cannot be in a certificate".into()))?;
+        dial::with_tls(args)?
+    } else {
+        dial::clear(args)?
+    };
+    Upstream::new(target, connector, args.upstream_h2c, args, stats)
 }
 
 /// Starts the origin of this process, and makes it the upstream.
 async fn embed(
     args: &Args,
-    stats: &Stats,
+    stats: &Arc<Stats>,
     until: watch::Receiver<bool>,
 ) -> Result<Upstream, String> {
-    let (listener, address) = bind("the embedded origin", "127.0.0.1:0").await?;
+    let (inlet, address) = Inlet::bind("the embedded origin", "127.0.0.1:0", None, args).await?;
     let target = format!("http://{address}").parse()?;
-    let origin = server(Origin, args.stock, args, &stats.origin);
-    tokio::spawn(origin.run(listener, until));
-    let wiring = Wiring::new(args.stock, Arc::clone(&stats.upstream));
-    Upstream::new(target, wiring, None, true)
+    let origin = server(Origin, args, &stats.origin);
+    tokio::spawn(origin.run(inlet, until));
+    Upstream::new(target, dial::clear(args)?, true, args, stats)
 }
 
-fn server<H: Handler>(handler: H, stock: bool, args: &Args, endpoint: &Arc<Endpoint>) -> Server<H> {
+fn server<H: Handler>(handler: H, args: &Args, endpoint: &Arc<Endpoint>) -> Server<H> {
     Server {
         handler,
-        tls: None,
-        wiring: Wiring::new(stock, Arc::clone(&endpoint.transports)),
         limits: Limits {
             connections: args.max_connections,
             handshake: args.handshake_timeout,
@@ -137,19 +137,19 @@ fn server<H: Handler>(handler: H, stock: bool, args: &Args, endpoint: &Arc<Endpo
     }
 }
 
-async fn bind(what: &str, address: &str) -> Result<(TcpListener, SocketAddr), String> {
-    let cannot = |e: io::Error| format!("{what}: cannot listen on {address}: {e}");
-    let listener = TcpListener::bind(address).await.map_err(cannot)?;
-    let address = listener.local_addr().map_err(cannot)?;
-    Ok((listener, address))
-}
-
 fn suggestions(scheme: &str, proxy: SocketAddr, admin: SocketAddr) -> String {
     let (curl, h2load) = match scheme {
         "https" => ("curl -k", "h2load"),
         _ => ("curl --http2-prior-knowledge", "h2load -p h2c"),
     };
     let at = format!("{scheme}://{proxy}");
+    // With TLS 1.3 s_client reconnects before it has read a ticket.
+    let resumption = match scheme {
+        "https" => format!(
+            "\n  openssl s_client -connect {proxy} -tls1_2 -reconnect </dev/null 2>/dev/null | grep Reused"
+        ),
+        _ => String::new(),
+    };
     format!(
         "
 To try:
@@ -157,7 +157,7 @@ To try:
   {curl} {at}/bytes/10000000 -o /dev/null -w '%{{http_version}} %{{speed_download}} octets/s\\n'
   {curl} {at}/echo --data-binary @Cargo.lock | cmp - Cargo.lock
   {curl} {at}/files/notes/alphabet.txt -r 0-4
-  h2load -n 20000 -c 4 -m 64 {at}/
+  h2load -n 20000 -c 4 -m 64 {at}/{resumption}
   curl http://{admin}/stats
 
 Ctrl-C ends it when the requests in flight are done.

@@ -3,15 +3,19 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
 
-use framewright::{BufferPool, ConnectionHandle, ConnectionStats, FrameCounts};
+use framewright::{
+    BufferPool, ConnectionHandle, ConnectionStats, FrameCounts, ListenerHandle, ListenerStats,
+};
 use hyper::StatusCode;
 use serde_json::{Value, json};
+
+use crate::{tls::Tls, tls_stats::TlsStats};
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -20,17 +24,19 @@ pub(crate) struct Stats {
     pub(crate) mode: &'static str,
     pub(crate) clients: Arc<Endpoint>,
     pub(crate) upstream: Arc<Transports>,
+    pub(crate) tls: TlsStats,
     /// The embedded origin, which is a server of its own.
     pub(crate) origin: Arc<Endpoint>,
 }
 
 impl Stats {
-    pub(crate) fn new(stock: bool) -> Self {
+    pub(crate) fn new(stock: bool, tls: Option<Tls>) -> Self {
         Self {
             started: Instant::now(),
             mode: if stock { "stock" } else { "framewright" },
             clients: Arc::default(),
             upstream: Arc::default(),
+            tls: TlsStats::new(tls),
             origin: Arc::default(),
         }
     }
@@ -45,6 +51,7 @@ impl Stats {
             "upstream": self.upstream.to_json(),
             "origin": self.origin.transports.to_json(),
         });
+        all["tls"] = self.tls.to_json(&self.clients.listener());
         all["pool"] = json!({
             "hits": pool.hits,
             "misses": pool.misses,
@@ -59,8 +66,9 @@ impl Stats {
 /// The counters of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Endpoint {
-    pub(crate) accepted: AtomicU64,
-    pub(crate) open: AtomicU64,
+    listener: OnceLock<ListenerHandle>,
+    /// In place of that, with `--stock`.
+    bare: Mutex<ListenerStats>,
     pub(crate) requests: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) request_octets: AtomicU64,
@@ -71,26 +79,53 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// Its connections come from this listener.
+    pub(crate) fn listens(&self, listener: ListenerHandle) {
+        // A server has one.
+        let _ = self.listener.set(listener);
+    }
+
+    /// Counts what a bare listener does.
+    pub(crate) fn bare(&self, count: impl FnOnce(&mut ListenerStats)) {
+        count(&mut lock(&self.bare));
+    }
+
+    fn listener(&self) -> ListenerStats {
+        match self.listener.get() {
+            Some(listener) => listener.stats(),
+            None => *lock(&self.bare),
+        }
+    }
+
     pub(crate) fn response(&self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5);
         self.classes[class - 1].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn error(&self, kind: &'static str) {
-        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        *errors.entry(kind).or_default() += 1;
+        *lock(&self.errors).entry(kind).or_default() += 1;
     }
 
     fn to_json(&self) -> Value {
-        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let listener = self.listener();
+        let mut errors = lock(&self.errors).clone();
+        for (kind, count) in [
+            ("accept", listener.accept_errors),
+            ("handshake failed", listener.failed_handshakes),
+            ("handshake timed out", listener.timed_out),
+        ] {
+            if count > 0 {
+                errors.insert(kind, count);
+            }
+        }
         let classes: BTreeMap<String, u64> = (1..)
             .zip(&self.classes)
             .map(|(class, count)| (format!("{class}xx"), count.load(Relaxed)))
             .collect();
         json!({
             "connections": {
-                "accepted": self.accepted.load(Relaxed),
-                "open": self.open.load(Relaxed),
+                "accepted": listener.accepted,
+                "open": listener.open,
             },
             "requests": {
                 "received": self.requests.load(Relaxed),
@@ -101,7 +136,7 @@ impl Endpoint {
                 "requests": self.request_octets.load(Relaxed),
                 "responses": self.response_octets.load(Relaxed),
             },
-            "errors": *errors,
+            "errors": errors,
         })
     }
 }
@@ -125,19 +160,15 @@ impl Transports {
     /// numbers after that.
     pub(crate) fn register(self: &Arc<Self>, handle: ConnectionHandle) -> Registration {
         let id = self.next.fetch_add(1, Relaxed);
-        self.lock().live.insert(id, handle);
+        lock(&self.inner).live.insert(id, handle);
         Registration {
             transports: Arc::clone(self),
             id,
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn to_json(&self) -> Value {
-        let inner = self.lock();
+        let inner = lock(&self.inner);
         let mut totals = inner.past.clone();
         for handle in inner.live.values() {
             totals.add(&handle.stats());
@@ -167,7 +198,7 @@ pub(crate) struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut inner = self.transports.lock();
+        let mut inner = lock(&self.transports.inner);
         if let Some(handle) = inner.live.remove(&self.id) {
             inner.past.add(&handle.stats());
         }
@@ -206,4 +237,8 @@ fn add_frames(into: &mut BTreeMap<String, u64>, counts: &FrameCounts) {
         let name = kind.map_or_else(|| "unknown".to_owned(), |kind| kind.to_string());
         *into.entry(name).or_default() += count;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

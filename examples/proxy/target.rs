@@ -17,14 +17,9 @@ impl Target {
         self.scheme == Scheme::HTTPS
     }
 
-    /// The host to look up; an IPv6 address stands without its brackets.
+    /// The host that a certificate has to name; an IPv6 address stands without its brackets.
     pub(crate) fn host(&self) -> &str {
         self.authority.host().trim_matches(['[', ']'])
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        let default = if self.is_tls() { 443 } else { 80 };
-        self.authority.port_u16().unwrap_or(default)
     }
 
     /// The path and query of `requested`, at this target.
@@ -85,18 +80,30 @@ mod tests {
 
     #[test]
     fn takes_scheme_host_and_port() {
-        for (url, tls, host, port) in [
-            ("http://example.com", false, "example.com", 80),
-            ("http://example.com/", false, "example.com", 80),
-            ("https://example.com", true, "example.com", 443),
-            ("https://127.0.0.1:8443", true, "127.0.0.1", 8443),
-            ("http://[::1]:3000/", false, "::1", 3000),
+        for (url, tls, host, shown) in [
+            (
+                "http://example.com",
+                false,
+                "example.com",
+                "http://example.com",
+            ),
+            (
+                "http://example.com/",
+                false,
+                "example.com",
+                "http://example.com",
+            ),
+            (
+                "https://127.0.0.1:8443",
+                true,
+                "127.0.0.1",
+                "https://127.0.0.1:8443",
+            ),
+            ("http://[::1]:3000/", false, "::1", "http://[::1]:3000"),
         ] {
             let target: Target = url.parse().unwrap();
-            assert_eq!(
-                (target.is_tls(), target.host(), target.port()),
-                (tls, host, port)
-            );
+            assert_eq!((target.is_tls(), target.host()), (tls, host));
+            assert_eq!(target.to_string(), shown);
         }
     }
 

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Running {
     child: Child,
     lines: mpsc::Receiver<String>,
+    complaints: mpsc::Receiver<String>,
     /// The address of its `listening` line.
     pub(crate) address: SocketAddr,
 }
@@ -29,19 +30,15 @@ impl Running {
         let mut child = Command::new(example(name))
             .args(args)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // The test may have seen enough; the pipe is still emptied.
-                let _ = sender.send(line);
-            }
-        });
+        let lines = lines_of(child.stdout.take().unwrap());
+        let complaints = lines_of(child.stderr.take().unwrap());
         let mut running = Self {
             child,
             lines,
+            complaints,
             address: ([0; 4], 0).into(),
         };
         running.address = running.address_after("listening ");
@@ -69,6 +66,21 @@ impl Running {
         }
     }
 
+    /// The next line on standard error with this in it.
+    #[allow(dead_code)]
+    pub(crate) fn complaint(&self, part: &str) -> String {
+        let by = Instant::now() + PATIENCE;
+        loop {
+            let left = by.saturating_duration_since(Instant::now());
+            let line = self.complaints.recv_timeout(left).unwrap_or_else(|_| {
+                panic!("the program never complained of {part:?}");
+            });
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
     /// Sends a signal by name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
@@ -87,6 +99,18 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Every line, as it comes.
+fn lines_of(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            // The test may have seen enough; the pipe is still emptied.
+            let _ = sender.send(line);
+        }
+    });
+    lines
 }
 
 /// Runs an example that is expected to end by itself.

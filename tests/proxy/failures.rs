@@ -24,6 +24,7 @@ use crate::{
     bounded,
     child::Running,
     client::{Client, Speak, TestError, boxed, empty, full, text},
+    files::{Folder, certificate},
     routes::proxy,
     stats, upstream,
 };
@@ -79,6 +80,30 @@ async fn an_upstream_that_says_nothing_gives_504() {
             assert!(text(response).await.contains("no response from"));
         }
         assert_eq!(errors(&proxy).await["upstream timed out"], 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_shake_hands_gives_504() {
+    let folder = Folder::new("silent");
+    let ca = folder.write("ca.pem", &certificate(&["127.0.0.1"]).0);
+    bounded(async {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", silent.local_addr().unwrap());
+        for (more, reason) in [
+            (&[][..], "did not finish the TLS handshake"),
+            (&["--stock"], "no connection in time"),
+        ] {
+            let to = ["--h2c", "--upstream", &url, "--upstream-ca", &ca];
+            let proxy = proxy(&[&to[..], &["--connect-timeout", "0.3"], more].concat());
+            let mut client = Client::connect(proxy.address, Speak::Http2).await;
+            let response = client.get("/").await;
+            assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+            let why = text(response).await;
+            assert!(why.contains(reason), "{why}");
+            assert_eq!(errors(&proxy).await["upstream unreachable"], 1);
+        }
     })
     .await;
 }
@@ -296,22 +321,51 @@ async fn a_silent_client_is_let_go() {
 
 #[tokio::test]
 async fn connections_are_bounded() {
-    let proxy = proxy(&["--h2c", "--max-connections", "2"]);
-    bounded(async {
-        let first = TcpStream::connect(proxy.address).await.unwrap();
-        let _second = TcpStream::connect(proxy.address).await.unwrap();
-        sleep(Duration::from_millis(100)).await;
-        let third = tokio::spawn(async move {
-            let mut client = Client::connect(proxy.address, Speak::Http2).await;
-            let status = client.get("/").await.status();
-            (proxy, status)
-        });
-        sleep(Duration::from_millis(300)).await;
-        assert!(!third.is_finished());
-        drop(first);
-        assert_eq!(third.await.unwrap().1, StatusCode::OK);
-    })
-    .await;
+    for flags in [&["--h2c"][..], &["--h2c", "--stock"]] {
+        let proxy = proxy(&[flags, &["--max-connections", "2"]].concat());
+        bounded(async {
+            // Who has said nothing would have to go in favour of others.
+            let mut held = Vec::new();
+            for _ in 0..2 {
+                let mut client = Client::connect(proxy.address, Speak::Http2).await;
+                assert_eq!(client.get("/").await.status(), StatusCode::OK);
+                held.push(client);
+            }
+            let third = tokio::spawn(async move {
+                let mut client = Client::connect(proxy.address, Speak::Http2).await;
+                let status = client.get("/").await.status();
+                (proxy, status)
+            });
+            sleep(Duration::from_millis(300)).await;
+            assert!(!third.is_finished());
+            held.pop();
+            assert_eq!(third.await.unwrap().1, StatusCode::OK);
+        })
+        .await;
+    }
+}
+
+/// Handshakes that come to nothing are counted.
+#[tokio::test]
+async fn failed_handshakes_are_counted() {
+    for flags in [&[][..], &["--stock"]] {
+        let proxy = proxy(&[flags, &["--handshake-timeout", "0.3"]].concat());
+        let admin = proxy.address_after("admin ");
+        bounded(async {
+            let silent = TcpStream::connect(proxy.address).await.unwrap();
+            let mut clear = TcpStream::connect(proxy.address).await.unwrap();
+            clear.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            loop {
+                let errors = stats::get(admin).await["errors"].clone();
+                if errors["handshake timed out"] == 1 && errors["handshake failed"] == 1 {
+                    break;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+            drop(silent);
+        })
+        .await;
+    }
 }
 
 type Piece = Result<&'static str, TestError>;

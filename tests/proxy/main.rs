@@ -6,6 +6,7 @@ mod child;
 mod client;
 mod drain;
 mod failures;
+mod files;
 mod gateway;
 mod routes;
 mod startup;

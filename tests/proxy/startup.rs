@@ -1,12 +1,15 @@
 //! What cannot start says why, in one line, and exits with 1.
 
-use std::{fs, net::TcpListener, path::PathBuf};
+use std::net::TcpListener;
 
 use crate::{
     bounded, child,
     client::{Client, Speak},
+    files::{Folder, certificate},
     routes::FREE,
 };
+
+const LOCAL: [&str; 2] = ["localhost", "127.0.0.1"];
 
 fn fails(flags: &[&str], why: &str) {
     let ended = child::run("proxy", flags);
@@ -20,41 +23,11 @@ fn fails(flags: &[&str], why: &str) {
     assert!(ended.stdout.is_empty());
 }
 
-/// Files that are gone when this is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("framewright-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        let file = self.0.join(name);
-        fs::write(&file, content).unwrap();
-        file.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn certificate() -> (String, String) {
-    let made =
-        rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()]).unwrap();
-    (made.cert.pem(), made.signing_key.serialize_pem())
-}
-
 #[test]
 fn a_bad_certificate_or_key() {
     let folder = Folder::new("bad-certificate");
-    let (cert, key) = certificate();
-    let (_, other_key) = certificate();
+    let (cert, key) = certificate(&LOCAL);
+    let (_, other_key) = certificate(&LOCAL);
     let junk = folder.write("junk.pem", "junk");
     let half = folder.write(
         "half.pem",
@@ -68,14 +41,15 @@ fn a_bad_certificate_or_key() {
         &["--cert", "/none/cert.pem", "--key", &key],
         "/none/cert.pem",
     );
-    fails(&["--cert", &junk, "--key", &key], "no certificate in");
+    fails(&["--cert", &junk, "--key", &key], "junk.pem is not PEM");
+    fails(&["--cert", &key, "--key", &key], "no certificate in");
     fails(&["--cert", &half, "--key", &key], "half.pem");
-    fails(&["--cert", &cert, "--key", &junk], "private key");
+    fails(&["--cert", &cert, "--key", &cert], "no private key");
     fails(
         &["--cert", &cert, "--key", "/none/key.pem"],
         "/none/key.pem",
     );
-    fails(&["--cert", &cert, "--key", &other_key], "cannot serve");
+    fails(&["--cert", &cert, "--key", &other_key], "does not fit");
 }
 
 #[test]
@@ -85,17 +59,40 @@ fn a_bad_upstream() {
     fails(&["--upstream", "localhost:3000"], "write it as http://");
     fails(&["--upstream", "http://a/base"], "path");
     fails(
+        &["--upstream", "https://a..b"],
+        "cannot be in a certificate",
+    );
+    fails(
         &["--upstream", "https://a", "--upstream-h2c"],
         "--upstream-h2c",
     );
     fails(
         &["--upstream", "https://a", "--upstream-ca", &junk],
-        "no certificate in",
+        "is not PEM",
     );
     fails(
         &["--upstream", "https://a", "--upstream-ca", "/none"],
         "/none",
     );
+}
+
+#[test]
+fn a_bad_directory_of_certificates() {
+    let folder = Folder::new("bad-directory");
+    fails(&["--cert-dir", "/none"], "cannot read /none");
+    fails(&["--cert-dir", folder.path()], "nothing to serve in");
+    folder.write("a.crt", &certificate(&["a.example"]).0);
+    fails(&["--cert-dir", folder.path()], "nothing to serve in");
+    folder.write("a.key", &certificate(&["a.example"]).1);
+    fails(&["--cert-dir", folder.path()], "does not fit");
+}
+
+#[test]
+fn a_bad_ticket_secret() {
+    let folder = Folder::new("bad-secret");
+    let short = folder.write("short", "0123456789abcdef");
+    fails(&["--ticket-secret", &short], "16 octets that are no secret");
+    fails(&["--ticket-secret", "/none"], "cannot read /none");
 }
 
 #[test]
@@ -112,7 +109,7 @@ fn a_taken_or_wrong_address() {
 #[tokio::test]
 async fn certificates_from_files() {
     let folder = Folder::new("certificates");
-    let (cert, key) = certificate();
+    let (cert, key) = certificate(&LOCAL);
     let (cert, key) = (
         folder.write("cert.pem", &cert),
         folder.write("key.pem", &key),
@@ -124,7 +121,7 @@ async fn certificates_from_files() {
     let outer = child::Running::start("proxy", &[&FREE[..], &outer_flags].concat());
 
     // It trusts nobody else.
-    let (other, _) = certificate();
+    let (other, _) = certificate(&LOCAL);
     let other = folder.write("other.pem", &other);
     let wary_flags = ["--upstream", &url, "--upstream-ca", &other];
     let wary = child::Running::start("proxy", &[&FREE[..], &wary_flags].concat());
@@ -143,6 +140,11 @@ async fn certificates_from_files() {
         assert_eq!(response.status(), 502);
         let why = crate::client::text(response).await;
         assert!(why.contains("certificate"), "{why}");
+        let complaint = wary.complaint("upstream: the certificate of 127.0.0.1:");
+        assert!(
+            complaint.contains("invalid peer certificate"),
+            "{complaint}"
+        );
     })
     .await;
 }
