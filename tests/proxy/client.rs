@@ -20,7 +20,8 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+        self, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+        SupportedProtocolVersion,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         crypto::{ring, verify_tls12_signature, verify_tls13_signature},
         pki_types::{CertificateDer, ServerName, UnixTime},
@@ -76,7 +77,7 @@ impl Client {
         }
     }
 
-    async fn over(
+    pub(crate) async fn over(
         io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         address: SocketAddr,
         scheme: &'static str,
@@ -130,21 +131,26 @@ impl Client {
     }
 }
 
-/// A connection to `address` with TLS, any certificate will do.
+/// A connection over `tcp` with TLS, any certificate will do.
 pub(crate) async fn tls(tcp: TcpStream, alpn: &[u8]) -> TlsStream<TcpStream> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config(alpn, rustls::DEFAULT_VERSIONS)));
+    let io = connector.connect(name, tcp).await.unwrap();
+    assert_eq!(io.get_ref().1.alpn_protocol(), Some(alpn));
+    io
+}
+
+/// What takes any certificate, and resumes as rustls does by default.
+pub(crate) fn config(alpn: &[u8], versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate))
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let name = ServerName::try_from("localhost").unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
-    let io = connector.connect(name, tcp).await.unwrap();
-    assert_eq!(io.get_ref().1.alpn_protocol(), Some(alpn));
-    io
+    config
 }
 
 #[derive(Debug)]

@@ -2,12 +2,14 @@
 //! client and against upstreams on stock hyper and bare sockets.
 
 mod bodies;
+mod certificates;
 mod child;
 mod client;
 mod drain;
 mod failures;
 mod files;
 mod gateway;
+mod resumption;
 mod routes;
 mod startup;
 mod stats;

@@ -1,6 +1,6 @@
 //! Upstreams that a test makes: on stock hyper, and raw.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::{
@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use crate::client::TestBody;
 
@@ -56,6 +57,30 @@ where
             tokio::spawn(async move {
                 let head = read_head(&mut tcp).await;
                 answer(head, tcp).await;
+            });
+        }
+    });
+    address
+}
+
+/// Answers every request over TLS, and closes the connection after it.
+pub(crate) async fn closing(config: ServerConfig) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut io) = acceptor.accept(tcp).await else {
+                    return;
+                };
+                read_head(&mut io).await;
+                let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+                let _ = io.write_all(answer.as_bytes()).await;
+                let _ = io.shutdown().await;
+                let _ = timeout(Duration::from_secs(5), copy(&mut io, &mut sink())).await;
             });
         }
     });
