@@ -1,4 +1,4 @@
-//! Clients of other houses: curl, nghttp and h2load, against the example proxy
+//! Clients of other houses: curl, nghttp, h2load and openssl, against the example proxy
 //! and the example server. One that is not installed is passed over, and that
 //! is said.
 
@@ -147,6 +147,30 @@ fn curl_http1_over_tls() {
         "1.1",
         "--http1.1",
     );
+}
+
+/// It offers `http/1.0` alone by ALPN.
+#[test]
+fn curl_http10_over_tls() {
+    for flags in [&[][..], &["--stock"]] {
+        let proxy = proxy(flags);
+        let url = format!("https://{}/bytes/{DOWNLOAD}", proxy.address);
+        if let Some((download, _)) = curl(&["--http1.0", &url]) {
+            assert_eq!(hash(&download), hash(&pattern(DOWNLOAD)));
+        }
+    }
+}
+
+/// As the proxy suggests.
+#[test]
+fn openssl_resumes() {
+    let proxy = proxy(&[]);
+    let address = proxy.address.to_string();
+    let args = ["s_client", "-connect", &address, "-tls1_2", "-reconnect"];
+    if let Some((said, _)) = run("openssl", &args) {
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!(said.matches("Reused, TLSv1.2").count(), 5, "{said}");
+    }
 }
 
 #[test]
