@@ -83,7 +83,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) trust_forwarded: bool,
 
-    /// Connections that are held at once; more wait in the kernel's backlog
+    /// Connections that are held at once; more wait in the kernel's backlog, or
+    /// take the place of one that has said nothing for a second
     #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..1 << 24))]
     pub(crate) max_connections: u32,
 

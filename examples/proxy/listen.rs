@@ -1,7 +1,7 @@
 //! The sockets that clients connect to: framewright's listener or, with
 //! `--stock`, a bare one.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use framewright::Listener;
 
@@ -34,7 +34,7 @@ impl Inlet {
             // Who has said nothing has had no request either.
             .preface_timeout(args.idle_timeout);
         if let Some(tls) = tls {
-            builder = builder.tls(std::sync::Arc::clone(&tls.config));
+            builder = builder.tls(Arc::clone(&tls.config));
         }
         let listener = builder.bind(address).await.map_err(|e| wrong(&e))?;
         let at = listener.local_addr().map_err(|e| wrong(&e))?;
