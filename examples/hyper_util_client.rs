@@ -11,11 +11,11 @@
 use std::{env, error::Error, sync::Arc};
 
 use bytes::Bytes;
-use framewright::{ConnectionHandle, Connector, HandshakeInfo, tls};
+use framewright::{ConnectionHandle, Connector, HandshakeInfo};
 use http_body_util::{BodyExt, Empty};
 use hyper::Uri;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokio_rustls::rustls::{RootCertStore, crypto::ring};
+use tokio_rustls::rustls::crypto::ring;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -26,11 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let builder = Connector::builder().provider(Arc::new(ring::default_provider()));
     let builder = match args.next() {
         None => builder.with_native_roots(),
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(tls::read_certificates(file)?);
-            builder.with_roots(roots)
-        }
+        Some(file) => builder.with_roots_file(file),
     };
     let connector = builder.build()?;
 

@@ -11,8 +11,8 @@
 
 use std::{env, error::Error, sync::Arc};
 
-use framewright::{Connector, tls};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use framewright::Connector;
+use tokio_rustls::rustls::{ClientConfig, crypto::ring};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,11 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let builder = Connector::builder().provider(Arc::new(ring::default_provider()));
     let builder = match args.next() {
         None => builder.with_native_roots(),
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(tls::read_certificates(file)?);
-            builder.with_roots(roots)
-        }
+        Some(file) => builder.with_roots_file(file),
     };
     let connector = builder.build()?;
     let config = connector.tls_config().expect("there are roots");

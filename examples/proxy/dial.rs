@@ -12,15 +12,12 @@ use std::{
     time::Duration,
 };
 
-use framewright::{
-    ClientStream, Connector,
-    tls::{PeerVerification, read_certificates},
-};
+use framewright::{ClientStream, Connector, tls::PeerVerification};
 use hyper::Uri;
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::{client::legacy::connect::Connection, rt::TokioIo};
 use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::rustls::{HandshakeKind, RootCertStore};
+use tokio_rustls::rustls::HandshakeKind;
 use tower_service::Service;
 
 use crate::{
@@ -100,15 +97,7 @@ pub(crate) fn with_tls(args: &Args) -> Result<Connector, String> {
         .handshake_timeout(args.connect_timeout);
     let builder = match ca {
         None => builder.with_native_roots(),
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            let found = read_certificates(file).map_err(|e| Chain(&e).to_string())?;
-            let (added, _) = roots.add_parsable_certificates(found);
-            if added == 0 {
-                return Err(format!("no usable certificate in {}", file.display()));
-            }
-            builder.with_roots(roots)
-        }
+        Some(file) => builder.with_roots_file(file),
     };
     builder.build().map_err(|e| match ca {
         None => format!("{}; give --upstream-ca FILE", Chain(&e)),

@@ -254,10 +254,9 @@ impl Inner {
 }
 
 fn timed_out(error: &(dyn Error + 'static)) -> bool {
-    use ConnectError::{DialTimeout, HandshakeTimeout};
-    let connect = error.downcast_ref();
+    let connect = error.downcast_ref::<ConnectError>();
     let io = error.downcast_ref::<io::Error>();
-    matches!(connect, Some(DialTimeout { .. } | HandshakeTimeout { .. }))
+    connect.is_some_and(ConnectError::is_timeout)
         || io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
         || error.source().is_some_and(timed_out)
 }

@@ -1,6 +1,7 @@
 //! How a connector is made.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +18,15 @@ use super::TcpOptions;
 use super::connector::{Connector, Shared};
 use super::error::BuildError;
 use crate::config::Config;
-use crate::tls::{CachingVerifier, TicketStore, default_provider};
+use crate::tls::{CachingVerifier, TicketStore, default_provider, read_certificates};
 
 /// Makes a [`Connector`].
 ///
 /// TLS is set up in one of three ways; without any of them `https` URIs are
 /// refused:
 ///
-/// - **roots**: `with_native_roots`, `with_webpki_roots` and
+/// - **roots**: `with_native_roots`, `with_webpki_roots`,
+///   [`with_roots_file`](Self::with_roots_file) and
 ///   [`with_roots`](Self::with_roots), which add up, with revocation lists from
 ///   [`crls`](Self::crls);
 /// - a [**verifier**](Self::with_verifier) of the caller;
@@ -38,8 +40,8 @@ pub struct ConnectorBuilder<D = HttpConnector> {
 /// All but the dialer.
 struct Settings {
     tls: Tls,
-    /// Why the system's roots, which are read at once, came to nothing.
-    no_native_roots: Option<String>,
+    /// What was wrong with the roots, which are read at once.
+    roots_error: Option<BuildError>,
     crls: Vec<CertificateRevocationListDer<'static>>,
     provider: Option<Arc<CryptoProvider>>,
     identity: Option<Identity>,
@@ -77,7 +79,7 @@ impl ConnectorBuilder {
         TcpOptions::default().apply_to(&mut dialer);
         let with = Settings {
             tls: Tls::None,
-            no_native_roots: None,
+            roots_error: None,
             crls: Vec::new(),
             provider: None,
             identity: None,
@@ -129,10 +131,31 @@ impl<D> ConnectorBuilder<D> {
         }
         if added == 0 {
             let why: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
-            self.with.no_native_roots = Some(match why.is_empty() {
+            let why = match why.is_empty() {
                 true => "there is none".into(),
                 false => why.join("; "),
-            });
+            };
+            self.with
+                .roots_error
+                .get_or_insert(BuildError::NativeRoots(why));
+        }
+        self.with_roots(roots)
+    }
+
+    /// Trusts the certification authorities in a PEM file, which is read at
+    /// once, next to those of other calls. Certificates that cannot be roots are
+    /// left out, if others can.
+    pub fn with_roots_file(mut self, path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref();
+        let mut roots = RootCertStore::empty();
+        match read_certificates(path) {
+            Ok(found) => {
+                if roots.add_parsable_certificates(found).0 == 0 {
+                    let path = path.to_owned();
+                    self.with.roots_error = Some(BuildError::NoRootsInFile { path });
+                }
+            }
+            Err(error) => self.with.roots_error = Some(BuildError::RootsFile(error)),
         }
         self.with_roots(roots)
     }
@@ -346,9 +369,12 @@ impl Settings {
         &mut self,
         roots: RootCertStore,
     ) -> Result<Arc<dyn ServerCertVerifier>, BuildError> {
-        if roots.is_empty() {
-            let why = self.no_native_roots.take();
-            return Err(why.map_or(BuildError::NoRoots, BuildError::NativeRoots));
+        match self.roots_error.take() {
+            // There are others.
+            Some(BuildError::NativeRoots(_)) if !roots.is_empty() => {}
+            Some(error) => return Err(error),
+            None if roots.is_empty() => return Err(BuildError::NoRoots),
+            None => {}
         }
         let verifier =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider()?)

@@ -2,9 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_rustls::rustls::{self, AlertDescription, InvalidMessage};
+
+use crate::tls::CertificateError;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -22,6 +25,15 @@ pub enum BuildError {
     /// The system's certification authorities could not be read.
     #[error("no certification authority of the system could be read: {0}")]
     NativeRoots(String),
+    /// The file of certification authorities cannot be used.
+    #[error("the file of certification authorities cannot be used")]
+    RootsFile(#[source] CertificateError),
+    /// The file holds certificates, but none that can be trusted as a root.
+    #[error("no certificate in {} can be a root", path.display())]
+    NoRootsInFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// No crypto provider was given, none is installed for the process, and
     /// neither of the features `ring` and `aws-lc-rs` is on.
     #[error(
@@ -157,6 +169,24 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether there was no answer in time, as against a refusal: from this
+    /// connector's own limits, or from the operating system's.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        let mut source = match self {
+            Self::DialTimeout { .. } | Self::HandshakeTimeout { .. } => return true,
+            error => error.source(),
+        };
+        while let Some(error) = source {
+            let io = error.downcast_ref::<io::Error>();
+            if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+                return true;
+            }
+            source = error.source();
+        }
+        false
+    }
+
     /// Of a handshake that failed with `error`, and had offered these protocols.
     pub(super) fn handshake(host: String, error: io::Error, offered: &[Vec<u8>]) -> Self {
         let source = match rustls_error(error) {

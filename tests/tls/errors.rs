@@ -20,6 +20,7 @@ async fn a_silent_server_times_out() {
         .expect("a connector");
     let error = connect(&connector, uri(port)).await.expect_err("silence");
     assert!(matches!(error, ConnectError::HandshakeTimeout { .. }));
+    assert!(error.is_timeout());
     assert_eq!(
         error.to_string(),
         format!("localhost:{port} did not finish the TLS handshake within 50ms")
@@ -97,6 +98,7 @@ async fn nothing_listens() {
     let error = connect(&connector, uri(port)).await.expect_err("refused");
     let text = whole(&error);
     assert!(matches!(error, ConnectError::Dial { .. }), "{text}");
+    assert!(!error.is_timeout());
     assert!(
         text.starts_with(&format!("no connection to localhost:{port}: ")),
         "{text}"
@@ -171,6 +173,24 @@ fn connectors_that_cannot_be_made() {
         .build();
     let error = empty.expect_err("no roots");
     assert!(matches!(error, BuildError::NoRoots));
+    let absent = Connector::builder()
+        .provider(provider())
+        .with_roots_file("/nowhere/roots.pem")
+        .build();
+    let error = whole(&absent.expect_err("no such file"));
+    assert!(error.contains("/nowhere/roots.pem"), "{error}");
+    // Not a single certificate is as good as no file.
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let none = Connector::builder()
+        .provider(provider())
+        .with_roots_file(manifest)
+        .build();
+    assert!(matches!(none, Err(BuildError::RootsFile(_))));
+    let error = Connector::builder()
+        .provider(provider())
+        .with_roots(RootCertStore::empty())
+        .build()
+        .expect_err("no roots");
     assert!(
         error.to_string().starts_with("the root store is empty"),
         "{error}"
