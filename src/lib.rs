@@ -113,7 +113,9 @@ pub use connect::ReadAhead;
 #[cfg(any(feature = "connector", feature = "listener"))]
 pub use connect::TcpOptions;
 #[cfg(feature = "connector")]
-pub use connect::{BuildError, ClientStream, ConnectError, Connector, ConnectorBuilder};
+pub use connect::{
+    BuildError, ClientStream, ConnectError, Connector, ConnectorBuilder, ConnectorStats,
+};
 pub use frame_writer::{
     DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
 };

@@ -17,6 +17,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::TcpOptions;
 use super::connector::{Connector, Shared};
 use super::error::BuildError;
+use super::stats::Tally;
 use crate::config::Config;
 use crate::tls::{CachingVerifier, TicketStore, default_provider, read_certificates};
 
@@ -317,6 +318,7 @@ impl Settings {
             connect_timeout: self.connect_timeout,
             handshake_timeout: self.handshake_timeout,
             config: self.config.clone(),
+            tally: Tally::default(),
         };
         let mut tls = match std::mem::replace(&mut self.tls, Tls::None) {
             Tls::None => {

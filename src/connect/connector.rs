@@ -21,10 +21,11 @@ use tower_service::Service;
 
 use super::builder::ConnectorBuilder;
 use super::error::ConnectError;
+use super::stats::{ConnectorStats, Tally};
 use super::stream::ClientStream;
 use crate::config::Config;
 use crate::maybe_tls::MaybeTls;
-use crate::tls::{CachingVerifier, TicketStore};
+use crate::tls::{CachingVerifier, HandshakeInfo, TicketStore};
 use crate::transport::Transport;
 
 /// Connects to `http` and `https` URIs, with a [`Transport`] on top: a tower
@@ -84,6 +85,7 @@ pub(super) struct Shared {
     pub(super) http2_only: bool,
     pub(super) connect_timeout: Duration,
     pub(super) handshake_timeout: Duration,
+    pub(super) tally: Tally,
 }
 
 impl Connector {
@@ -111,6 +113,12 @@ impl<D> Connector<D> {
     #[must_use]
     pub fn tickets(&self) -> Option<&TicketStore> {
         self.shared.tickets.as_ref()
+    }
+
+    /// What this connector and its clones have done so far.
+    #[must_use]
+    pub fn stats(&self) -> ConnectorStats {
+        self.shared.tally.stats()
     }
 
     /// The verifications that are remembered; none where [`Connector::tickets`]
@@ -167,7 +175,14 @@ where
         };
         let dialing = self.dialer.call(uri);
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.connect(dialing, target).await })
+        Box::pin(async move {
+            let connected = shared.connect(dialing, target).await;
+            match &connected {
+                Ok(stream) => shared.tally.connected(stream.handle().handshake()),
+                Err(error) => shared.tally.failed(error),
+            }
+            connected
+        })
     }
 }
 
@@ -267,10 +282,15 @@ impl Shared {
         };
         let stream = ClientStream::new(MaybeTls::Tls(io));
         // A server without ALPN speaks HTTP/1.1.
-        if self.http2_only && !stream.handshake().is_some_and(|h| h.is_http2()) {
+        if self.http2_only
+            && !stream
+                .handle()
+                .handshake()
+                .is_some_and(HandshakeInfo::is_http2)
+        {
             return Err(ConnectError::no_common_protocol(host, offered));
         }
-        tracing::debug!(host, handshake = ?stream.handshake(), "connected");
+        tracing::debug!(host, handshake = ?stream.handle().handshake(), "connected");
         Ok(stream)
     }
 }

@@ -8,6 +8,8 @@ mod connector;
 mod error;
 mod read_ahead;
 #[cfg(feature = "connector")]
+mod stats;
+#[cfg(feature = "connector")]
 mod stream;
 #[cfg(any(feature = "connector", feature = "listener"))]
 mod tcp_options;
@@ -19,6 +21,8 @@ pub use connector::Connector;
 #[cfg(feature = "connector")]
 pub use error::{BuildError, ConnectError};
 pub use read_ahead::ReadAhead;
+#[cfg(feature = "connector")]
+pub use stats::ConnectorStats;
 #[cfg(feature = "connector")]
 pub use stream::ClientStream;
 #[cfg(any(feature = "connector", feature = "listener"))]

@@ -21,6 +21,8 @@ async fn a_silent_server_times_out() {
     let error = connect(&connector, uri(port)).await.expect_err("silence");
     assert!(matches!(error, ConnectError::HandshakeTimeout { .. }));
     assert!(error.is_timeout());
+    let stats = connector.stats();
+    assert_eq!((stats.connected, stats.failed, stats.timed_out), (0, 1, 1));
     assert_eq!(
         error.to_string(),
         format!("localhost:{port} did not finish the TLS handshake within 50ms")

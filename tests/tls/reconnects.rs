@@ -66,6 +66,10 @@ async fn hundred_reconnects(version: &'static tokio_rustls::rustls::SupportedPro
     let stats = connector.tickets().expect("TLS").stats();
     assert_eq!(stats.hits, resumed);
     assert!(stats.misses >= 1, "{stats:?}");
+    let stats = connector.stats();
+    assert_eq!((stats.connected, stats.resumed_handshakes), (101, resumed));
+    assert_eq!(stats.full_handshakes, 101 - resumed);
+    assert_eq!(stats.cached_verifications, 101 - resumed - 1);
 }
 
 #[tokio::test]
