@@ -41,12 +41,14 @@ pub struct ConnectorBuilder<D = HttpConnector> {
 /// All but the dialer.
 struct Settings {
     tls: Tls,
+    /// More than one of the ways to set TLS up was taken.
+    mixed: bool,
     /// What was wrong with the roots, which are read at once.
     roots_error: Option<BuildError>,
     crls: Vec<CertificateRevocationListDer<'static>>,
     provider: Option<Arc<CryptoProvider>>,
     identity: Option<Identity>,
-    tickets: TicketStore,
+    tickets: Option<TicketStore>,
     /// That of the verifier, if it is not said.
     verification_lifetime: Option<Duration>,
     protocols: Protocols,
@@ -55,6 +57,9 @@ struct Settings {
     handshake_timeout: Duration,
     config: Config,
 }
+
+/// When a silent connection is probed.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Where the configuration of TLS comes from.
 enum Tls {
@@ -77,14 +82,17 @@ impl ConnectorBuilder {
     pub(super) fn new() -> Self {
         let mut dialer = HttpConnector::new();
         dialer.enforce_http(false);
-        TcpOptions::default().apply_to(&mut dialer);
+        TcpOptions::default()
+            .keepalive(KEEPALIVE)
+            .apply_to(&mut dialer);
         let with = Settings {
             tls: Tls::None,
+            mixed: false,
             roots_error: None,
             crls: Vec::new(),
             provider: None,
             identity: None,
-            tickets: TicketStore::default(),
+            tickets: None,
             verification_lifetime: None,
             protocols: Protocols::All,
             server_name: None,
@@ -99,7 +107,8 @@ impl ConnectorBuilder {
     ///
     /// # Default
     ///
-    /// [`TcpOptions::default`].
+    /// [`TcpOptions::default`], and keep-alive probes of a connection that was
+    /// silent for a minute.
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         options.apply_to(&mut self.dialer);
         self
@@ -171,32 +180,39 @@ impl<D> ConnectorBuilder<D> {
 
     /// Trusts these certification authorities, next to those of other calls.
     pub fn with_roots(mut self, roots: RootCertStore) -> Self {
-        match &mut self.with.tls {
-            Tls::Roots(all) => all.roots.extend(roots.roots),
-            tls => *tls = Tls::Roots(roots),
+        if let Tls::Roots(all) = &mut self.with.tls {
+            all.roots.extend(roots.roots);
+            return self;
         }
+        self.set_tls(Tls::Roots(roots))
+    }
+
+    fn set_tls(mut self, tls: Tls) -> Self {
+        self.with.mixed |= !matches!(self.with.tls, Tls::None);
+        self.with.tls = tls;
         self
     }
 
     /// Verifies with `verifier`, behind a
-    /// [`CachingVerifier`]. In place of roots.
-    pub fn with_verifier(mut self, verifier: Arc<dyn ServerCertVerifier>) -> Self {
-        self.with.tls = Tls::Verifier(verifier);
-        self
+    /// [`CachingVerifier`]: one that is itself such a cache would be asked for
+    /// too little, and what it invalidates would live on in the other. In place
+    /// of roots.
+    pub fn with_verifier(self, verifier: Arc<dyn ServerCertVerifier>) -> Self {
+        self.set_tls(Tls::Verifier(verifier))
     }
 
     /// Uses this configuration as it is, with its own verifier, client
     /// certificate and session store. If it offers nothing by ALPN, it will offer
     /// what this builder says; 0-RTT is turned off. In place of roots.
-    pub fn with_tls_config(mut self, config: impl Into<Arc<ClientConfig>>) -> Self {
-        self.with.tls = Tls::Config(config.into());
-        self
+    pub fn with_tls_config(self, config: impl Into<Arc<ClientConfig>>) -> Self {
+        self.set_tls(Tls::Config(config.into()))
     }
 
     /// Refuses certificates that these lists revoke (RFC 5280, section 5). An
     /// authority without a list here revokes nothing. The verification cache
-    /// outlives no list: a new list needs a new connector, or
-    /// [`CachingVerifier::invalidate_all`] and a verifier of the caller.
+    /// outlives no list: a new list needs a new connector, or a verifier of the
+    /// caller and [`CachingVerifier::invalidate_all`] on that of
+    /// [`Connector::verifier`].
     pub fn crls(
         mut self,
         crls: impl IntoIterator<Item = CertificateRevocationListDer<'static>>,
@@ -234,7 +250,7 @@ impl<D> ConnectorBuilder<D> {
     ///
     /// [`TicketStore::default`].
     pub fn ticket_store(mut self, tickets: &TicketStore) -> Self {
-        self.with.tickets = tickets.partition();
+        self.with.tickets = Some(tickets.partition());
         self
     }
 
@@ -275,7 +291,7 @@ impl<D> ConnectorBuilder<D> {
     ///
     /// # Default
     ///
-    /// 10 seconds. Within it a lost SYN is sent again twice.
+    /// 10 seconds. Within it a lost SYN is sent again three times.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.with.connect_timeout = limit;
         self
@@ -309,6 +325,12 @@ impl<D> ConnectorBuilder<D> {
 
 impl Settings {
     fn build(mut self) -> Result<Shared, BuildError> {
+        if self.mixed {
+            return Err(BuildError::Conflict(
+                "roots, a verifier and a whole TLS configuration exclude one another: only one of \
+                 them could have a say",
+            ));
+        }
         let mut shared = Shared {
             tls: None,
             tickets: None,
@@ -328,10 +350,7 @@ impl Settings {
                 return Ok(shared);
             }
             Tls::Config(config) => {
-                if self.has_extras() {
-                    let beside = "a whole TLS configuration: put them into it";
-                    return Err(BuildError::Conflict(beside));
-                }
+                self.check_next_to(&config)?;
                 config
             }
             Tls::Roots(roots) => {
@@ -340,7 +359,9 @@ impl Settings {
             }
             Tls::Verifier(verifier) => {
                 if !self.crls.is_empty() {
-                    return Err(BuildError::Conflict("a verifier: put them into it"));
+                    return Err(BuildError::Conflict(
+                        "revocation lists next to a verifier have no effect: put them into it",
+                    ));
                 }
                 self.build_tls(verifier, &mut shared)?
             }
@@ -360,6 +381,34 @@ impl Settings {
     /// Whether there is what only a configuration of our own has use for.
     fn has_extras(&self) -> bool {
         self.identity.is_some() || !self.crls.is_empty()
+    }
+
+    /// Whether all that was said has an effect next to a whole configuration.
+    fn check_next_to(&self, config: &ClientConfig) -> Result<(), BuildError> {
+        if self.has_extras()
+            || self.tickets.is_some()
+            || self.verification_lifetime.is_some()
+            || self.provider.is_some()
+        {
+            return Err(BuildError::Conflict(
+                "a client certificate, revocation lists, a ticket store, a lifetime of \
+                 verifications or a crypto provider next to a whole TLS configuration have no \
+                 effect: put them into it",
+            ));
+        }
+        let offers = |name: &[u8]| config.alpn_protocols.iter().any(|id| id == name);
+        let is_other = match self.protocols {
+            Protocols::All => false,
+            Protocols::Http1 => offers(b"h2"),
+            Protocols::Http2 => !offers(b"h2") || offers(b"http/1.1"),
+        };
+        if is_other && !config.alpn_protocols.is_empty() {
+            return Err(BuildError::Conflict(
+                "the ALPN protocols of the TLS configuration are not those that the connector \
+                 shall offer: set them to these, or leave them empty",
+            ));
+        }
+        Ok(())
     }
 
     fn provider(&self) -> Result<Arc<CryptoProvider>, BuildError> {
@@ -412,8 +461,9 @@ impl Settings {
                 .with_client_auth_cert(chain, key)
                 .map_err(BuildError::ClientCertificate)?,
         };
-        config.resumption = Resumption::store(Arc::new(self.tickets.clone()));
-        shared.tickets = Some(self.tickets.clone());
+        let tickets = self.tickets.take().unwrap_or_default();
+        config.resumption = Resumption::store(Arc::new(tickets.clone()));
+        shared.tickets = Some(tickets);
         Ok(Arc::new(config))
     }
 }

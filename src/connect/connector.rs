@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
@@ -33,8 +33,8 @@ use crate::transport::Transport;
 /// goes.
 ///
 /// - **Below** is a dialer, itself a `Service<Uri>`: by default hyper-util's
-///   [`HttpConnector`] with `TCP_NODELAY`, keep-alive and happy eyeballs
-///   (RFC 8305); any other with [`ConnectorBuilder::dialer`].
+///   [`HttpConnector`] with `TCP_NODELAY`, keep-alive after a minute and happy
+///   eyeballs (RFC 8305); any other with [`ConnectorBuilder::dialer`].
 /// - **TLS** resumes sessions from a bounded [`TicketStore`], verifies a chain
 ///   that it has seen lately from a [`CachingVerifier`], and offers `h2` and
 ///   `http/1.1` by ALPN. 0-RTT is off: what is sent early can be replayed.
@@ -44,7 +44,16 @@ use crate::transport::Transport;
 ///   [`HandshakeInfo`](crate::HandshakeInfo) in its extensions.
 ///
 /// Cheap to clone. Clones share tickets, verifications and buffers; two
-/// connectors from two builders share neither tickets nor verifications.
+/// connectors from two builders share neither tickets nor verifications, unless
+/// both were given the same configuration or verifier.
+///
+/// hyper-util's client cannot know that a server speaks HTTP/2 before it has said
+/// so, and makes a connection for each request until then. Where all servers do,
+/// [`ConnectorBuilder::http2_only`] here and `http2_only(true)` there make it one.
+///
+/// # Panics
+///
+/// A connect panics outside a tokio runtime with IO and time.
 ///
 /// # Errors
 ///
@@ -196,7 +205,7 @@ struct Target {
 impl Target {
     fn new(uri: &Uri, shared: &Shared) -> Result<Self, ConnectError> {
         let wrong = |why| ConnectError::Uri {
-            uri: uri.to_string(),
+            target: shown(uri),
             why,
         };
         let is_tls = match uri.scheme() {
@@ -206,11 +215,7 @@ impl Target {
             None => return Err(wrong("it has no scheme")),
         };
         let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
-        // Not user information, which has no place in an error.
-        let host = match authority.port_u16() {
-            Some(port) => format!("{}:{port}", authority.host()),
-            None => authority.host().to_owned(),
-        };
+        let host = host_and_port(authority);
         let tls = match (is_tls, &shared.tls) {
             (false, _) => None,
             (true, None) => return Err(ConnectError::NoTls { host }),
@@ -223,6 +228,23 @@ impl Target {
             }
         };
         Ok(Self { host, tls })
+    }
+}
+
+/// Without user information, which has no place in an error.
+fn host_and_port(authority: &Authority) -> String {
+    match authority.port_u16() {
+        Some(port) => format!("{}:{port}", authority.host()),
+        None => authority.host().to_owned(),
+    }
+}
+
+/// As much of `uri` as an error may show.
+fn shown(uri: &Uri) -> String {
+    match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme), Some(authority)) => format!("{scheme}://{}", host_and_port(authority)),
+        (None, Some(authority)) => host_and_port(authority),
+        _ => "a URI with no host".into(),
     }
 }
 
@@ -268,9 +290,8 @@ impl Shared {
         };
 
         let offered = &connector.config().alpn_protocols;
-        timer
-            .as_mut()
-            .reset(Instant::now() + self.handshake_timeout);
+        let deadline = Instant::now().checked_add(self.handshake_timeout);
+        timer.as_mut().reset(deadline.unwrap_or_else(far_future));
         let handshake = pin!(Transport::connect_tls(&connector, name, io, config));
         let io = match within(timer, handshake).await {
             Some(Ok(io)) => io,
@@ -301,9 +322,21 @@ async fn within<F: Future>(
     mut timer: Pin<&mut Sleep>,
     mut future: Pin<&mut F>,
 ) -> Option<F::Output> {
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        // A future that is never idle uses up what tokio lets a task do in a
+        // poll, and then the timer says nothing either.
+        if timer.as_mut().poll(cx).is_ready() || Instant::now() >= timer.deadline() {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
     })
     .await
+}
+
+/// For a limit beyond all times.
+fn far_future() -> Instant {
+    Instant::now() + Duration::from_secs(86_400 * 365 * 30)
 }

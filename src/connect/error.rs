@@ -53,9 +53,9 @@ pub enum BuildError {
     /// A client certificate or revocation lists were given, but no roots.
     #[error("a client certificate or revocation lists were given, but no roots to trust")]
     NothingToTrust,
-    /// A client certificate or revocation lists were given next to something
-    /// that has no use for them.
-    #[error("a client certificate or revocation lists were given next to {0}")]
+    /// Two settings contradict one another, so that one of them would have no
+    /// effect.
+    #[error("{0}")]
     Conflict(&'static str),
 }
 
@@ -65,10 +65,11 @@ pub enum BuildError {
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URI is not one that can be connected to. The caller's fault.
-    #[error("cannot connect to {uri:?}: {why}")]
+    #[error("cannot connect to {target}: {why}")]
     Uri {
-        /// The URI.
-        uri: String,
+        /// Scheme, host and port, as far as it has them. Not the rest of it,
+        /// which may hold passwords.
+        target: String,
         /// What is wrong with it.
         why: &'static str,
     },

@@ -128,3 +128,16 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for ReadAhead<IO> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_below_takes_several_slices_or_not() {
+        let (vectored, _) = tokio::io::duplex(1);
+        assert!(ReadAhead::new(vectored, &Config::default()).is_write_vectored());
+        let plain = tokio_test::io::Builder::new().build();
+        assert!(!ReadAhead::new(plain, &Config::default()).is_write_vectored());
+    }
+}

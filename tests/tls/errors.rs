@@ -1,11 +1,14 @@
 //! What a connector says when it cannot be made, or makes no connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use framewright::tls::TicketStore;
 use framewright::{BuildError, ConnectError, Connector};
 use http::Uri;
 use tokio::net::TcpListener;
 use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
 
 use crate::pki::{Authority, provider};
 use crate::server::{Server, connect, trusting, uri, whole};
@@ -109,39 +112,6 @@ async fn nothing_listens() {
 }
 
 #[tokio::test]
-async fn a_dialer_may_take_too_long() {
-    #[derive(Clone)]
-    struct Never;
-    impl tower_service::Service<Uri> for Never {
-        type Response = hyper_util::rt::TokioIo<tokio::net::TcpStream>;
-        type Error = std::io::Error;
-        type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
-        fn poll_ready(
-            &mut self,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Result<(), Self::Error>> {
-            std::task::Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, _: Uri) -> Self::Future {
-            std::future::pending()
-        }
-    }
-    let mut connector = Connector::builder()
-        .dialer(Never)
-        .connect_timeout(Duration::from_millis(20))
-        .build()
-        .expect("a connector");
-    let uri = Uri::from_static("http://user:secret@slow.test:81/");
-    let error = tower_service::Service::call(&mut connector, uri)
-        .await
-        .expect_err("never");
-    assert_eq!(
-        error.to_string(),
-        "no connection to slow.test:81 within 20ms"
-    );
-}
-
-#[tokio::test]
 async fn uris_that_cannot_be_connected_to() {
     let plain = Connector::builder().build().expect("a connector");
     let of = |uri: &'static str| connect(&plain, Uri::from_static(uri));
@@ -152,11 +122,15 @@ async fn uris_that_cannot_be_connected_to() {
         "cannot connect to https://example.test: this connector was built with no TLS configuration"
     );
     for (uri, why) in [
-        ("ftp://x/", "neither http nor https"),
-        ("/path", "no scheme"),
+        (
+            "ftp://user:secret@x/?token=secret",
+            "neither http nor https",
+        ),
+        ("/path?token=secret", "no scheme"),
     ] {
         let error = of(uri).await.expect_err(why);
         assert!(error.to_string().contains(why), "{error}");
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
     let trusting = trusting(&Authority::new()).build().expect("a connector");
     let odd = Uri::from_static("https://under_score-.test./");
@@ -216,4 +190,49 @@ fn connectors_that_cannot_be_made() {
         .with_tls_config(own)
         .crls([authority.revoking()]);
     assert!(matches!(both.build(), Err(BuildError::Conflict(_))));
+}
+
+#[test]
+fn settings_that_would_have_no_effect_are_refused() {
+    let authority = Authority::new();
+    let config = |alpn: &[&str]| crate::pki::stock_client(authority.roots(), alpn);
+    let whole = || Connector::builder().with_tls_config(config(&["h2"]));
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(authority.roots()), provider());
+    let verifier = verifier.build().expect("a verifier");
+    let pinned = || {
+        Connector::builder()
+            .provider(provider())
+            .with_verifier(verifier.clone())
+    };
+    let one = |alpn| Connector::builder().with_tls_config(config(alpn));
+    for conflict in [
+        pinned().with_roots(authority.roots()),
+        pinned().crls([authority.revoking()]),
+        trusting(&authority).with_tls_config(config(&[])),
+        whole().ticket_store(&TicketStore::default()),
+        whole().verification_lifetime(Duration::ZERO),
+        whole().provider(provider()),
+        whole().http1_only(),
+        one(&["http/1.1"]).http2_only(),
+        one(&["h2", "http/1.1"]).http2_only(),
+    ] {
+        assert!(matches!(conflict.build(), Err(BuildError::Conflict(_))));
+    }
+    pinned().build().expect("a verifier by itself");
+    whole().http2_only().build().expect("they agree");
+    one(&["http/1.1"]).http1_only().build().expect("they agree");
+    one(&[]).http1_only().build().expect("it is left open");
+}
+
+#[tokio::test]
+async fn a_timeout_without_end_is_no_panic() {
+    let authority = Authority::new();
+    let server = Server::start(authority.leaf(&["localhost"]).server(&["h2"])).await;
+    let connector = trusting(&authority)
+        .connect_timeout(Duration::MAX)
+        .handshake_timeout(Duration::MAX)
+        .build()
+        .expect("a connector");
+    connect(&connector, server.uri()).await.expect("connected");
 }

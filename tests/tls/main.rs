@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod dialers;
 mod errors;
 mod outside;
 #[path = "../common/pki.rs"]

@@ -151,6 +151,9 @@ async fn clones_share_tickets_and_builders_do_not() {
     assert!(!info.resumed);
     assert_eq!(info.verification, PeerVerification::Verified);
     assert!(fetch(&other, server.uri()).await.resumed);
+    // The other was not even shown the tickets of the one.
+    let stats = store.stats();
+    assert_eq!((stats.hits, stats.misses), (2, 2));
 }
 
 #[tokio::test]
@@ -181,4 +184,10 @@ async fn a_configuration_of_the_callers_is_used_as_it_is() {
     let first = fetch(&connector, server.uri()).await;
     assert_eq!(first.verification, PeerVerification::Verified);
     assert!(fetch(&connector, server.uri()).await.resumed);
+    // But for what can be replayed.
+    let mut early = crate::pki::stock_client(authority.roots(), &["h2"]);
+    early.enable_early_data = true;
+    let connector = framewright::Connector::builder().with_tls_config(early);
+    let connector = connector.build().expect("a connector");
+    assert!(!connector.tls_config().expect("TLS").enable_early_data);
 }
