@@ -68,6 +68,7 @@ pub(crate) fn run(role: Role) -> Result<()> {
         Role::Holder => block_on(scenario::idle::hold(control, spec)),
         Role::Greeter => block_on(scenario::handshake::greet(control, spec)),
         Role::Reconnector => block_on(scenario::handshake::reconnect(control, spec)),
+        Role::Hurrier => block_on(scenario::priority::hurry(control, spec)),
         Role::RawWriter => raw::write(control, &spec),
         Role::RawReader => raw::read(control, &spec),
     };

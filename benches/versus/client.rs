@@ -173,6 +173,7 @@ async fn drive(connections: &[Requests], load: &Load, milliseconds: u64) -> Resu
         octets: requests * load.octets,
         seconds,
         p50: report::percentile(&mut times, 0.50),
+        p95: report::percentile(&mut times, 0.95),
         p99: report::percentile(&mut times, 0.99),
         used,
     })

@@ -16,6 +16,9 @@
 //! wrapper around the same `TcpStream` with `TCP_NODELAY`; hyper's builders stand
 //! at their defaults except where a scenario says otherwise.
 //!
+//! Where a scenario wants a slow link, a relay on a thread of the parent, which
+//! else only waits, is between client and server (`tests/common/link.rs`).
+//!
 //! # A machine that is not quiet
 //!
 //! The kernel says how long each process waited for its core. Slices in which
@@ -41,6 +44,8 @@ mod child;
 mod cli;
 mod client;
 mod counted;
+#[path = "../../tests/common/link.rs"]
+mod link;
 mod machine;
 mod message;
 mod pair;

@@ -20,6 +20,8 @@ pub(crate) enum Role {
     Greeter,
     /// Connects to a greeter again and again.
     Reconnector,
+    /// Requests something small and urgent beside its downloads.
+    Hurrier,
     /// Writes to a socket as fast as it takes it.
     RawWriter,
     /// Reads from a socket as fast as it gives.
@@ -56,7 +58,11 @@ pub(crate) struct Spec {
     /// transport that was put round the socket by hand.
     pub(crate) through: bool,
     pub(crate) reconnects: Option<Reconnects>,
-    /// Where the server listens; for clients.
+    /// What lies between client and server, if not loopback alone.
+    pub(crate) wire: Option<Wire>,
+    /// That a hurrier keeps going.
+    pub(crate) downloads: usize,
+    /// Where the server listens, or the link to it; for clients.
     pub(crate) server: Option<SocketAddr>,
 }
 
@@ -112,6 +118,15 @@ pub(crate) struct Windows {
     pub(crate) connection: u32,
 }
 
+/// A simulated link.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Wire {
+    /// Bits a second, each way.
+    pub(crate) rate: u64,
+    /// Milliseconds one way.
+    pub(crate) delay: u64,
+}
+
 /// A later line to a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Command {
@@ -142,11 +157,12 @@ pub(crate) struct Measured {
     pub(crate) requests: u64,
     /// Connections whose TLS session was resumed; by a reconnector.
     pub(crate) resumed: u64,
-    /// Octets of response bodies.
+    /// Octets of response bodies; of a hurrier's downloads alone.
     pub(crate) octets: u64,
     pub(crate) seconds: f64,
     /// Microseconds from the request to the end of its response.
     pub(crate) p50: f64,
+    pub(crate) p95: f64,
     pub(crate) p99: f64,
     pub(crate) used: Usage,
 }

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     Result,
+    link::Link,
     machine::Cores,
     message::{Command, Identity, Measured, Reply, Role, Spec},
     process::Child,
@@ -46,6 +47,7 @@ pub(crate) struct Pair<'a> {
     // First, so that it is dropped first: servers outlive their clients.
     client: Child,
     server: Child,
+    _link: Option<Link>,
 }
 
 /// What a pair measured.
@@ -69,7 +71,15 @@ impl<'a> Pair<'a> {
         let Reply::Listening(address) = server.reply()? else {
             return Err("a server began with something other than its address".into());
         };
-        spec.server = Some(address);
+        let link = match &spec.wire {
+            Some(wire) => {
+                let delay = Duration::from_millis(wire.delay);
+                let link = Link::builder().rate(wire.rate).delay(delay);
+                Some(link.to(address).start()?)
+            }
+            None => None,
+        };
+        spec.server = Some(link.as_ref().map_or(address, |link| link.address));
         let mut client = Child::start(client, cores.map(|cores| cores.client), &spec, deadline)?;
         let Reply::Ready = client.reply()? else {
             return Err("a client began with something other than being ready".into());
@@ -78,16 +88,29 @@ impl<'a> Pair<'a> {
             bench,
             client,
             server,
+            _link: link,
         })
     }
 
     /// The client's measured phase, and what it cost the server; `settle` lies
     /// between the end of the one and the reading of the other.
     pub(crate) fn measure(&mut self, settle: Duration) -> Result<Outcome> {
+        self.begin()?;
+        self.end(settle)
+    }
+
+    /// Begins a measured phase, so that those of several pairs can be at the
+    /// same time.
+    pub(crate) fn begin(&mut self) -> Result<()> {
         let Reply::Marked = self.server.ask(Command::Mark)? else {
             return Err("a server did not mark".into());
         };
-        let client = self.measure_client()?;
+        self.client.tell(Command::Measure)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self, settle: Duration) -> Result<Outcome> {
+        let client = self.measured()?;
         thread::sleep(settle);
         let Reply::Used(server) = self.server.ask(Command::Report)? else {
             return Err("a server did not report".into());
@@ -98,7 +121,12 @@ impl<'a> Pair<'a> {
 
     /// The client's measured phase alone, where the server has nothing to say.
     pub(crate) fn measure_client(&mut self) -> Result<Measured> {
-        let Reply::Measured(client) = self.client.ask(Command::Measure)? else {
+        self.client.tell(Command::Measure)?;
+        self.measured()
+    }
+
+    fn measured(&mut self) -> Result<Measured> {
+        let Reply::Measured(client) = self.client.reply()? else {
             return Err("a client did not measure".into());
         };
         self.bench.disturbed(client.used, client.seconds);

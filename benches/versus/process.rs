@@ -80,8 +80,13 @@ impl Child {
 
     /// Sends a command and waits for its answer.
     pub(crate) fn ask(&mut self, command: Command) -> Result<Reply> {
-        self.send(&serde_json::to_string(&command)?)?;
+        self.tell(command)?;
         self.reply()
+    }
+
+    /// Sends a command whose answer is for later.
+    pub(crate) fn tell(&mut self, command: Command) -> Result<()> {
+        self.send(&serde_json::to_string(&command)?)
     }
 
     /// Waits for the next answer.

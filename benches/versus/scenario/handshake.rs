@@ -327,6 +327,7 @@ impl Client {
         measured.requests = times.len() as u64;
         measured.seconds = start.elapsed().as_secs_f64();
         measured.p50 = report::percentile(&mut times, 0.50);
+        measured.p95 = report::percentile(&mut times, 0.95);
         measured.p99 = report::percentile(&mut times, 0.99);
         measured.used = Usage::now()?.since(mark);
         Ok(measured)

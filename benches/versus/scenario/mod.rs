@@ -6,6 +6,7 @@ mod conns;
 pub(crate) mod handshake;
 pub(crate) mod idle;
 mod latency;
+pub(crate) mod priority;
 #[cfg(feature = "aws-lc-rs")]
 mod providers;
 mod small;
@@ -50,6 +51,7 @@ pub(crate) const ALL: &[&dyn Scenario] = &[
     &latency::Latency { tls: true },
     &conns::Conns,
     &idle::Idle,
+    &priority::Priority,
     &handshake::Handshake,
     &connector::Through,
     #[cfg(feature = "aws-lc-rs")]
@@ -81,6 +83,8 @@ fn spec(bench: &Bench, side: Side, tls: bool, load: Load) -> Spec {
         load,
         through: false,
         reconnects: None,
+        wire: None,
+        downloads: 0,
         server: None,
     }
 }
