@@ -129,6 +129,8 @@ pub use proto::counts::FrameCounts;
 pub use proto::frame::{EndStream, Frame, FrameError, Padding};
 pub use proto::head::{Flags, FrameType, Head, StreamId};
 pub use proto::priority::Priority;
+pub use proto::priority_field::PriorityField;
+pub use proto::priority_update::{PriorityUpdate, PriorityUpdateError};
 #[cfg(feature = "tls")]
 pub use tls::HandshakeInfo;
 pub use transport::Transport;

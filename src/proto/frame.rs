@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::head::{Flags, FrameType, Head, StreamId};
+use super::priority_update::{PriorityUpdate, PriorityUpdateError};
 
 /// The frame size that every endpoint takes, and the least that
 /// `SETTINGS_MAX_FRAME_SIZE` may say (RFC 9113, section 6.5.2).
@@ -244,10 +245,13 @@ impl Frame {
         Self::from_parts(FrameType::WINDOW_UPDATE, Flags::NONE, stream, payload)
     }
 
-    /// `PRIORITY_UPDATE` for a stream; `field` is the Priority Field Value, as
-    /// in `u=1, i` (RFC 9218, section 7.1).
+    /// `PRIORITY_UPDATE` for a stream (RFC 9218, section 7.1). It is a client's
+    /// to send: a client that receives one ends the connection. `field` prints
+    /// the Priority Field Value, in ASCII: a [`Priority`](crate::Priority), or
+    /// text as in `u=1, i`, which may have parameters of other RFCs.
     #[must_use]
-    pub fn priority_update(prioritized: StreamId, field: &str) -> Self {
+    pub fn priority_update(prioritized: StreamId, field: impl fmt::Display) -> Self {
+        let field = field.to_string();
         let mut payload = BytesMut::with_capacity(4 + field.len());
         payload.put_u32(prioritized.get());
         payload.put_slice(field.as_bytes());
@@ -333,6 +337,14 @@ impl Frame {
         &self.payload
     }
 
+    /// What the frame says if it is a `PRIORITY_UPDATE`, and `None` if it is of
+    /// another type.
+    #[must_use]
+    pub fn as_priority_update(&self) -> Option<Result<PriorityUpdate, PriorityUpdateError>> {
+        (self.kind == FrameType::PRIORITY_UPDATE)
+            .then(|| PriorityUpdate::parse(self.stream, &self.payload))
+    }
+
     pub(crate) fn into_payload(self) -> Bytes {
         self.payload
     }
@@ -408,6 +420,9 @@ impl Frame {
             }
             FrameType::SETTINGS => size(length.is_multiple_of(6), "6 octets a parameter")?,
             _ => {}
+        }
+        if let Some(Err(PriorityUpdateError::NoStream)) = self.as_priority_update() {
+            return Err(FrameError::NeedsStream(self.kind));
         }
         if self.flags.contains(Flags::PADDED)
             && matches!(

@@ -21,6 +21,8 @@ pub(crate) mod inbound;
 pub(crate) mod outbound;
 pub(crate) mod preface;
 pub(crate) mod priority;
+pub(crate) mod priority_field;
+pub(crate) mod priority_update;
 pub(crate) mod scheduler;
 pub(crate) mod settings;
 pub(crate) mod stream_set;

@@ -255,7 +255,7 @@ async fn handles_refuse_what_belongs_to_the_stack_and_what_is_malformed() {
     }
     let ack = Frame::ping_ack([0; 8]);
     assert_eq!(handle.send_frames([ack]), Err(HandleError::PingAck));
-    let long = Frame::priority_update(stream, &"x".repeat(16_384));
+    let long = Frame::priority_update(stream, "x".repeat(16_384));
     assert!(matches!(
         handle.send_frames([long]),
         Err(HandleError::Frame(_))

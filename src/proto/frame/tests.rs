@@ -65,6 +65,10 @@ fn misplaced_and_misshapen_frames_are_refused() {
     }
     assert!(parts(FrameType::SETTINGS, Flags::ACK, 0, &[0; 6]).is_err());
     assert_eq!(
+        Frame::priority_update(StreamId::CONNECTION, "u=1").validate(),
+        Err(FrameError::NeedsStream(FrameType::PRIORITY_UPDATE))
+    );
+    assert_eq!(
         parts(FrameType::DATA, Flags::PADDED, 1, &[3, 0, 0]),
         Err(FrameError::PaddingOverPayload {
             padding: 3,
