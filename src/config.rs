@@ -26,6 +26,7 @@ pub struct Config {
     pub(crate) batch_max: usize,
     pub(crate) defer_flush: bool,
     pub(crate) turn: u32,
+    pub(crate) no_rfc7540_priorities: bool,
     /// The IO below is TLS: it is given whole records, and reads ahead itself.
     pub(crate) tls_records: bool,
 }
@@ -49,6 +50,7 @@ impl Config {
             batch_max: 256 * 1024,
             defer_flush: true,
             turn: 32,
+            no_rfc7540_priorities: true,
             tls_records: false,
         }
     }
@@ -131,6 +133,22 @@ impl Config {
     #[must_use]
     pub fn defer_flush(mut self, defer: bool) -> Self {
         self.defer_flush = defer;
+        self
+    }
+
+    /// Whether a server's first SETTINGS frame says
+    /// `SETTINGS_NO_RFC7540_PRIORITIES` (RFC 9218, section 2.1), which hyper does
+    /// not say: that the priorities of RFC 7540 are ignored here, as hyper does.
+    /// Clients then stop sending them, and some send `PRIORITY_UPDATE` only to
+    /// servers that say so. It stands before the parameters of the stack, so that
+    /// one of its own holds. Nothing is added to a client's SETTINGS.
+    ///
+    /// # Default
+    ///
+    /// Yes.
+    #[must_use]
+    pub fn no_rfc7540_priorities(mut self, announce: bool) -> Self {
+        self.no_rfc7540_priorities = announce;
         self
     }
 

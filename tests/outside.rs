@@ -17,6 +17,9 @@ use child::Running;
 const FREE: [&str; 4] = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
 const DOWNLOAD: usize = 20_000_003;
 
+/// What nghttp says of the parameter that a server's first SETTINGS gains.
+const NO_RFC7540_PRIORITIES: &str = "NO_RFC7540_PRIORITIES(0x09):1]";
+
 fn proxy(flags: &[&str]) -> Running {
     Running::start("proxy", &[&FREE, flags].concat())
 }
@@ -258,7 +261,9 @@ fn nghttp_against_the_proxy() {
             &echo,
         ];
         let (said, _) = run("nghttp", &args).unwrap();
-        assert!(String::from_utf8_lossy(&said).contains("x-sum: 42"));
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains("x-sum: 42"));
+        assert!(said.contains(NO_RFC7540_PRIORITIES), "{said}");
         let (octets, _) = run("nghttp", &["--timeout=30", "-d", path, "-b", "64", &echo]).unwrap();
         assert_eq!(hash(&octets), hash(&content));
 
@@ -287,6 +292,10 @@ fn nghttp_against_the_server_example() {
     let base = format!("http://{}/", server.address);
     if let Some((body, _)) = run("nghttp", &["--timeout=30", &base]) {
         assert_eq!(body, b"Hello over framewright.\n");
+        // Here hyper speaks before the client has.
+        let (said, _) = run("nghttp", &["--timeout=30", "-v", &base]).unwrap();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains(NO_RFC7540_PRIORITIES), "{said}");
     }
 }
 

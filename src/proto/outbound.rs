@@ -10,12 +10,16 @@
 //!   loses its padding (rule F3);
 //! - everything else passes as it is (rule F2).
 //!
+//! A server's first SETTINGS may be given one parameter more
+//! ([`Outbound::announce`]).
+//!
 //! No payload is copied or even looked at, except for a pad length.
 
 use super::cut::data_piece;
 use super::deframer::{Deframer, Span};
 use super::frame::DEFAULT_MAX_FRAME_SIZE;
 use super::head::{Flags, FrameType, Head};
+use super::settings::{PARAMETER, no_rfc7540_priorities_parameter};
 
 /// What goes to the wire next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +31,7 @@ pub(crate) enum Wire {
 }
 
 /// The octets at the front of a wire frame that are not the stack's: a head,
-/// and the pad length where one has moved.
+/// and the pad length where one has moved, or a parameter that was put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lead {
     octets: [u8; Self::MAX],
@@ -40,7 +44,7 @@ pub(crate) struct Lead {
 
 impl Lead {
     /// Octets of the longest lead.
-    pub(crate) const MAX: usize = Head::LEN + 1;
+    pub(crate) const MAX: usize = Head::LEN + PARAMETER;
 
     fn new(head: Head) -> Self {
         Self::verbatim(head, &head.encode())
@@ -60,6 +64,12 @@ impl Lead {
 
     fn with_pad_length(mut self, pad: u8) -> Self {
         self.octets[Head::LEN] = pad;
+        self.end = Head::LEN as u8 + 1;
+        self
+    }
+
+    fn with_parameter(mut self, parameter: [u8; PARAMETER]) -> Self {
+        self.octets[Head::LEN..].copy_from_slice(&parameter);
         self.end = Self::MAX as u8;
         self
     }
@@ -104,8 +114,10 @@ pub(crate) struct Outbound {
     in_block: bool,
     /// Octets of the partial head in `deframer` that are on the wire already.
     head_sent: u8,
-    /// Whether a whole frame of the stack has been seen.
+    /// Whether a whole head of the stack has been seen.
     started: bool,
+    /// Whether the first SETTINGS says `SETTINGS_NO_RFC7540_PRIORITIES`.
+    announces: bool,
 }
 
 impl Outbound {
@@ -117,7 +129,46 @@ impl Outbound {
             in_block: false,
             head_sent: 0,
             started: false,
+            announces: false,
         }
+    }
+
+    /// The stack is a server's, which has no use for the priorities of RFC 7540:
+    /// its first SETTINGS says so (RFC 9218, section 2.1).
+    ///
+    /// The parameter goes before those of the stack. "The values in a SETTINGS
+    /// frame MUST be processed in the order they appear" (RFC 9113, section
+    /// 6.5.3), so where the stack has its own, that one holds, and no payload has
+    /// to be held back to look for it.
+    pub(crate) fn announce(&mut self) {
+        self.announces = true;
+    }
+
+    /// Octets at the front of `input` that are a first SETTINGS to be edited: its
+    /// whole head, and as much of its payload as there is. If it is none, what
+    /// `input` starts with passes as it is, now and later.
+    pub(crate) fn first_settings(&mut self, input: &[u8]) -> Option<usize> {
+        let is_start = self.deframer.partial_head().is_empty();
+        let head = input.first_chunk().map(Head::decode);
+        match head.filter(|head| is_start && self.gains(*head)) {
+            Some(head) => Some(input.len().min(Head::LEN + head.length as usize)),
+            None => {
+                self.announces = false;
+                None
+            }
+        }
+    }
+
+    /// Whether this is the first SETTINGS, and it is to say more than it does. A
+    /// malformed one does not, as the peer shall see that it is.
+    fn gains(&self, head: Head) -> bool {
+        self.announces
+            && !self.started
+            && head.kind == FrameType::SETTINGS
+            && !head.flags.contains(Flags::ACK)
+            && head.stream.is_connection()
+            && head.length.is_multiple_of(PARAMETER as u32)
+            && head.length + PARAMETER as u32 <= self.limit
     }
 
     /// The peer's `SETTINGS_MAX_FRAME_SIZE`. Holds for every wire frame whose
@@ -164,7 +215,7 @@ impl Outbound {
                 let (n, span) = self.deframer.next(input);
                 input = &input[n..];
                 match span {
-                    Some(Span::Head(head, _)) if head.length <= self.limit => {
+                    Some(Span::Head(head, _)) if head.length <= self.limit && !self.gains(head) => {
                         self.enter(head);
                         seen(head);
                     }
@@ -239,8 +290,17 @@ impl Outbound {
 
     /// A head of the stack's is complete.
     fn begin(&mut self, head: Head, octets: &[u8; Head::LEN]) -> Option<Wire> {
+        let gains = self.gains(head);
         self.enter(head);
         let sent = std::mem::take(&mut self.head_sent);
+        if gains && sent == 0 {
+            let length = head.length + PARAMETER as u32;
+            let lead = Lead::new(Head { length, ..head });
+            self.rest = Rest::Verbatim;
+            return Some(Wire::Head(
+                lead.with_parameter(no_rfc7540_priorities_parameter()),
+            ));
+        }
         let padded = head.flags.contains(Flags::PADDED);
         if head.length <= self.limit || sent > 0 {
             let mut lead = Lead::verbatim(head, octets);

@@ -1,14 +1,18 @@
-//! The one edit of an inbound SETTINGS frame: a larger frame size for the
-//! stack above.
+//! The edits of SETTINGS frames, one each way: inbound, a larger frame size for
+//! the stack above; outbound, that a server has no use for the priorities of
+//! RFC 7540.
 
 use super::frame::DEFAULT_MAX_FRAME_SIZE;
 use super::head::Head;
 
 /// Octets of a parameter: identifier and value (RFC 9113, section 6.5.1).
-const PARAMETER: usize = 6;
+pub(crate) const PARAMETER: usize = 6;
 
 /// `SETTINGS_MAX_FRAME_SIZE` (RFC 9113, section 6.5.2).
 const MAX_FRAME_SIZE: u16 = 0x5;
+
+/// `SETTINGS_NO_RFC7540_PRIORITIES` (RFC 9218, section 2.1).
+const NO_RFC7540_PRIORITIES: u16 = 0x9;
 
 /// The values that RFC 9113, section 6.5.2, allows.
 const VALID: std::ops::RangeInclusive<u32> = DEFAULT_MAX_FRAME_SIZE..=Head::MAX_LENGTH;
@@ -56,9 +60,18 @@ pub(crate) fn raise_max_frame_size(payload: &mut [u8], told: u32) -> bool {
 }
 
 /// The parameter to append to a payload of SETTINGS that names no frame size.
-pub(crate) fn max_frame_size_parameter(told: u32) -> [u8; PARAMETER] {
-    let [a, b] = MAX_FRAME_SIZE.to_be_bytes();
-    let [c, d, e, f] = told.to_be_bytes();
+pub(crate) const fn max_frame_size_parameter(told: u32) -> [u8; PARAMETER] {
+    parameter(MAX_FRAME_SIZE, told)
+}
+
+/// The parameter that says that RFC 7540's priorities are ignored.
+pub(crate) const fn no_rfc7540_priorities_parameter() -> [u8; PARAMETER] {
+    parameter(NO_RFC7540_PRIORITIES, 1)
+}
+
+const fn parameter(id: u16, value: u32) -> [u8; PARAMETER] {
+    let [a, b] = id.to_be_bytes();
+    let [c, d, e, f] = value.to_be_bytes();
     [a, b, c, d, e, f]
 }
 

@@ -38,6 +38,8 @@ use crate::proto::preface::{Preface, Verdict};
 ///   where it is, with vectored writes, cut to the peer's frame size on the way.
 /// - Reads are large, and handed over in the pieces that the stack asks for.
 /// - A flush may be answered a moment early ([`Config::defer_flush`]).
+/// - A server's first SETTINGS frame says one thing more
+///   ([`Config::no_rfc7540_priorities`]).
 ///
 /// A connection that does not start with the HTTP/2 preface (RFC 9113, section
 /// 3.4) passes through unchanged for its whole life, so HTTP/1.1 and upgraded
@@ -141,11 +143,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     }
 
     fn new(io: IO, config: &Config, mode: Mode, reading: Reading) -> Self {
+        let is_server = mode == Mode::Server;
         let inner = Inner {
             io,
             mode,
             read: ReadSide::new(config, reading),
-            write: WriteSide::new(config),
+            write: WriteSide::new(config, is_server),
             pings: Vec::new(),
             shared: Arc::default(),
             task: None,
@@ -322,11 +325,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
                 Poll::Ready(Ok(taken))
             }
             Mode::Through => self.write.poll_write_through(&mut self.io, cx, bufs),
-            Mode::Server => {
-                let n = ready!(self.write.poll_write_through(&mut self.io, cx, bufs))?;
-                self.write.observe(bufs, n);
-                Poll::Ready(Ok(n))
-            }
+            Mode::Server => self.write.poll_write_early(&mut self.io, cx, bufs),
             Mode::Client(preface) => self.poll_write_preface(cx, bufs, preface),
         }
     }
@@ -456,7 +455,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
                 Err(error) => Poll::Ready(Err(error)),
             }
         } else {
-            Pin::new(&mut me.io).poll_flush(cx)
+            me.write.poll_drain_and_flush(&mut me.io, cx)
         };
         me.noted(result)
     }
@@ -468,6 +467,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
         if me.mode == Mode::Http2 {
             me.take_error()?;
             me.write.finish();
+        }
+        if me.mode == Mode::Http2 || me.write.has_staged() {
             let drained = me.write.poll_drain_and_flush(&mut me.io, cx);
             ready!(me.noted(drained))?;
         }
@@ -480,11 +481,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Inner<IO> {
     fn drop(&mut self) {
         if self.mode == Mode::Http2 {
             self.write.finish();
-            if self.write.has_staged() || self.write.is_flush_owed() {
-                let mut cx = Context::from_waker(Waker::noop());
-                // One attempt. There is nobody left to tell of its failure.
-                let _ = self.write.poll_drain_and_flush(&mut self.io, &mut cx);
-            }
+        }
+        if self.write.has_staged() || self.write.is_flush_owed() {
+            let mut cx = Context::from_waker(Waker::noop());
+            // One attempt. There is nobody left to tell of its failure.
+            let _ = self.write.poll_drain_and_flush(&mut self.io, &mut cx);
         }
         self.shared.stats.publish(&self.stats());
         self.shared.close();

@@ -49,8 +49,11 @@ pub(super) struct WriteSide {
 }
 
 impl WriteSide {
-    pub(super) fn new(config: &Config) -> Self {
-        let outbound = Outbound::new();
+    pub(super) fn new(config: &Config, is_server: bool) -> Self {
+        let mut outbound = Outbound::new();
+        if is_server && config.no_rfc7540_priorities {
+            outbound.announce();
+        }
         Self {
             outbound,
             staged: Staged::new(config.pool.clone()),
@@ -148,6 +151,30 @@ impl WriteSide {
         self.owed = true;
     }
 
+    /// Writes octets of a server whose peer has not said yet what it speaks: just
+    /// as they are, unless they start with a SETTINGS frame, which is how a server
+    /// says that it speaks HTTP/2 (RFC 9113, section 3.4).
+    pub(super) fn poll_write_early<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
+            return Poll::Ready(Ok(0));
+        };
+        ready!(self.poll_drain(io, cx))?;
+        if let Some(n) = self.outbound.first_settings(first) {
+            self.stage(&[IoSlice::new(&first[..n])], n);
+            // What does not go out now goes before anything else.
+            self.owed = self.poll_drain(io, cx)?.is_pending();
+            return Poll::Ready(Ok(n));
+        }
+        let n = ready!(self.poll_write_through(io, cx, bufs))?;
+        self.observe(bufs, n);
+        Poll::Ready(Ok(n))
+    }
+
     /// Writes octets just as they are, in one call.
     pub(super) fn poll_write_through<IO: AsyncWrite + Unpin>(
         &mut self,
@@ -155,13 +182,14 @@ impl WriteSide {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_drain(io, cx))?;
         let n = ready!(Pin::new(io).poll_write_vectored(cx, bufs))?;
         self.count_write(n);
         Poll::Ready(Ok(n))
     }
 
     /// Follows octets that [`WriteSide::poll_write_through`] wrote.
-    pub(super) fn observe(&mut self, bufs: &[IoSlice<'_>], mut n: usize) {
+    fn observe(&mut self, bufs: &[IoSlice<'_>], mut n: usize) {
         for buf in bufs {
             let part = &buf[..buf.len().min(n)];
             n -= part.len();

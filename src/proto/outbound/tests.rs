@@ -97,6 +97,56 @@ proptest! {
     }
 
     #[test]
+    fn rfc9218_2_1_a_first_settings_is_all_that_gains_a_parameter(
+        kind in prop_oneof![8 => Just(FrameType::SETTINGS), 1 => any::<u8>().prop_map(FrameType)],
+        flags in prop_oneof![4 => Just(Flags::NONE), 1 => any::<u8>().prop_map(Flags)],
+        stream in prop_oneof![8 => Just(0_u32), 1 => any::<u32>()],
+        length in prop_oneof![
+            4 => (0..20_usize).prop_map(|n| n * 6),
+            1 => Just(16_374_usize),
+            1 => Just(16_380_usize),
+            1 => 0..16_384_usize,
+        ],
+        rest in frames(1 << 18),
+        chunks in chunks(),
+        bounds in chunks(),
+    ) {
+        let first = Raw { kind, flags, stream, payload: vec![0xa5; length] };
+        let mut input = encode(std::slice::from_ref(&first));
+        input.extend(encode(&rest));
+        let mut plain = Outbound::new();
+        let mut expected = cut(&mut plain, &input, &chunks, &bounds);
+        let gains = kind == FrameType::SETTINGS
+            && flags.0 & 1 == 0
+            && stream & (u32::MAX >> 1) == 0
+            && length % 6 == 0
+            && length + 6 <= 16_384;
+        if gains {
+            // The reserved bit is one that we do not set.
+            expected[5] &= 0x7f;
+            let longer = u32::try_from(length).unwrap() + 6;
+            expected[..3].copy_from_slice(&longer.to_be_bytes()[1..]);
+            expected.splice(9..9, [0, 9, 0, 0, 0, 1]);
+        }
+        let mut outbound = Outbound::new();
+        outbound.announce();
+        let mut same = outbound;
+        prop_assert_eq!(same.first_settings(&input).is_some(), gains);
+        if let Some(n) = outbound.first_settings(&input) {
+            prop_assert_eq!(n, 9 + length);
+        }
+        let followed = same.follow([&input[..9 + length]], |_| {});
+        prop_assert_eq!(followed, !gains);
+
+        let mut outbound = Outbound::new();
+        outbound.announce();
+        let wire = cut(&mut outbound, &input, &chunks, &bounds);
+        prop_assert!(wire == expected);
+        prop_assert_eq!(outbound.at_boundary(), plain.at_boundary());
+        prop_assert_eq!(outbound.first_settings(&input), None, "it is not the first");
+    }
+
+    #[test]
     fn f5_a_limit_that_changes_holds_for_every_later_head(
         frames in frames(1 << 18),
         limits in proptest::collection::vec(16_384..60_000_u32, 1..20),
@@ -161,10 +211,21 @@ proptest! {
         chunks in chunks(),
         split in any::<prop::sample::Index>(),
     ) {
+        let first = Raw {
+            kind: FrameType::SETTINGS,
+            flags: Flags::NONE,
+            stream: 0,
+            payload: vec![7; 12],
+        };
+        let frames = [vec![first], frames].concat();
         let input = encode(&frames);
         let split = split.index(input.len() + 1);
         let mut outbound = Outbound::new();
         outbound.set_limit(Head::MAX_LENGTH);
+        if split > 0 {
+            // Too late for that.
+            outbound.announce();
+        }
         let mut seen = 0;
         for chunk in input[..split].chunks(chunks[0]) {
             outbound.observe(chunk, |_| seen += 1);

@@ -352,9 +352,56 @@ fn f1_a_server_that_speaks_first_is_followed_to_the_octet() {
             .iter()
             .position(|f| f.kind == FrameType::PRIORITY_UPDATE);
         wire.remove(update.unwrap());
-        assert_eq!(wire, sent);
+        // Nothing is put into a frame whose front is on the wire already.
+        let mut expected = sent.clone();
+        if split == 0 {
+            expected[0] = announced(expected[0].clone());
+        }
+        assert_eq!(wire, expected);
         assert_eq!(handle.stats().outbound_frames.total(), 3);
     }
+}
+
+#[test]
+fn rfc9218_2_1_a_first_settings_goes_out_whatever_comes_next() {
+    let sent = settings(&[(3, 7)]);
+    let octets = encode(std::slice::from_ref(&sent));
+    let edited = encode(&[announced(sent)]);
+    let stuck = || {
+        Mock::new(Manners {
+            pending: 16,
+            ..POLITE
+        })
+    };
+    let polls = Polls::new();
+    for ends in ["shutdown", "drop", "the preface"] {
+        let mut io = Transport::server(stuck(), Config::default());
+        let taken = polls.write(&mut io, &octets);
+        assert!(matches!(taken, Poll::Ready(Ok(n)) if n == octets.len()));
+        let mock = Mock::new(POLITE);
+        io.inner.io = mock.clone();
+        match ends {
+            "shutdown" => assert!(
+                Pin::new(&mut io)
+                    .poll_shutdown(&mut polls.context())
+                    .is_ready()
+            ),
+            "drop" => drop(io),
+            _ => {
+                mock.deliver(PREFACE);
+                while polls.read(&mut io).is_ready() {}
+            }
+        }
+        assert_eq!(mock.state().wire, edited, "{ends}");
+    }
+
+    // What the IO was offered once, it is offered again.
+    let mut io = Transport::server(stuck(), Config::default());
+    assert!(polls.write(&mut io, &octets[..5]).is_pending());
+    let mock = Mock::new(POLITE);
+    io.inner.io = mock.clone();
+    assert!(polls.write(&mut io, &octets).is_ready());
+    assert_eq!(mock.state().wire, octets);
 }
 
 #[test]

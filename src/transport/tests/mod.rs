@@ -30,6 +30,12 @@ fn settings(parameters: &[(u16, u32)]) -> Raw {
     raw(FrameType::SETTINGS, Flags::NONE, 0, payload.collect())
 }
 
+/// What a server's first SETTINGS is on the wire.
+fn announced(mut settings: Raw) -> Raw {
+    settings.payload.splice(0..0, [0, 9, 0, 0, 0, 1]);
+    settings
+}
+
 fn raw(kind: FrameType, flags: Flags, stream: u32, payload: Vec<u8>) -> Raw {
     Raw {
         kind,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::head::Head;
 use crate::proto::testing::{chunks, frames};
 
 const TOLD: u32 = 1 << 20;
@@ -64,6 +65,8 @@ proptest! {
         manners in manners(),
         config in config(&BufferPool::new(PoolConfig::default())),
         is_server in any::<bool>(),
+        parameters in proptest::collection::vec((any::<u16>(), any::<u32>()), 0..60),
+        peer_is_first in any::<bool>(),
     ) {
         // Slow sockets have little to do.
         let budget = match manners.most {
@@ -71,7 +74,7 @@ proptest! {
             100..5_000 => 200_000,
             _ => usize::MAX,
         };
-        let mut outbound = [vec![settings(&[])], outbound].concat();
+        let mut outbound = [vec![settings(&parameters)], outbound].concat();
         while outbound.len() > 1 && encode(&outbound).len() > budget {
             outbound.truncate(outbound.len() / 2);
         }
@@ -103,7 +106,11 @@ proptest! {
         let preface_seen = peer_first.len() - encode(&[settings(&[(5, 0)])]).len();
         let mut stack = Stack::new(io, outbound_octets[..first].to_vec(), chunks, flushes);
         stack.until_seen = preface_seen + told.len();
+        let has_whole_head = stack.chunks[0] >= Head::LEN;
         let mut answer = Some(peer_first);
+        if is_server && peer_is_first {
+            answer_once_seen(&mock, 0, &mut answer);
+        }
         run(&mock, |cx| {
             let polled = stack.poll(cx);
             answer_once_seen(&mock, first, &mut answer);
@@ -137,6 +144,12 @@ proptest! {
         for frame in &wire {
             prop_assert!(frame.payload.len() <= limit as usize, "{:?}", frame.kind);
         }
+        // A server whose peer has not spoken yet is sure that its own first octets
+        // are SETTINGS only where it has a whole head.
+        let is_longer = wire[0].payload.len() > outbound[0].payload.len();
+        if is_server && (has_whole_head || (peer_is_first && is_longer)) {
+            outbound[0] = announced(outbound[0].clone());
+        }
         let (seen, sent) = (meaning(&wire), meaning(&outbound));
         prop_assert!(seen.blocks == sent.blocks && seen.others == sent.others);
         prop_assert!(seen.streams == sent.streams);
@@ -144,6 +157,48 @@ proptest! {
         prop_assert_eq!(stats.outbound_frames.total(), wire.len() as u64);
         prop_assert_eq!(stats.outbound_octets, state.wire.len() as u64);
         prop_assert_eq!(stats.write_calls, state.writes as u64);
+    }
+
+    #[test]
+    fn rfc9218_2_1_a_first_settings_is_whole_even_if_the_peer_speaks_no_http2(
+        parameters in proptest::collection::vec((any::<u16>(), any::<u32>()), 0..60),
+        rest in frames(16_384),
+        inbound in proptest::collection::vec(any::<u8>(), 0..100),
+        // Once the first octet is out, it is settled.
+        at in 1..2_000_usize,
+        announces in any::<bool>(),
+        flushes in any::<u32>(),
+        chunks in chunks(),
+        manners in manners(),
+        config in config(&BufferPool::new(PoolConfig::default())),
+    ) {
+        let sent = [vec![settings(&parameters)], rest].concat();
+        let mut octets = encode(&sent);
+        let mut expected = encode(&[announced(sent[0].clone())]);
+        expected.extend(encode(&sent[1..]));
+        octets.truncate(20_000);
+        expected.truncate(octets.len() + 6);
+
+        let pool = config.pool.clone();
+        let mock = Mock::new(manners);
+        let config = config.no_rfc7540_priorities(announces);
+        let is_edited = announces && chunks[0] >= Head::LEN;
+        let io = Transport::server(mock.clone(), config);
+        let mut stack = Stack::new(io, octets.clone(), chunks, flushes);
+        let inbound = [b"GET", inbound.as_slice()].concat();
+        let mut answer = Some(inbound.clone());
+        stack.until_seen = inbound.len();
+        run(&mock, |cx| {
+            answer_once_seen(&mock, at.min(octets.len()), &mut answer);
+            let polled = stack.poll(cx);
+            answer_once_seen(&mock, at.min(octets.len()), &mut answer);
+            polled
+        }).unwrap();
+        prop_assert!(stack.seen == inbound);
+        let expected = if is_edited { expected } else { octets };
+        prop_assert!(mock.state().wire == expected, "a flush is a flush");
+        drop(stack);
+        prop_assert_eq!(pool.stats().outstanding, 0);
     }
 
     #[test]
