@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 
 use super::stats::{ConnectionStats, SharedStats};
 use crate::proto::frame::{Frame, FrameError};
-use crate::proto::head::FrameType;
+use crate::proto::head::{FrameType, StreamId};
+use crate::proto::priority::Priority;
 #[cfg(feature = "tls")]
 use crate::tls::HandshakeInfo;
 
@@ -86,6 +87,26 @@ impl ConnectionHandle {
         self.shared.request(frames.into_iter().map(Request::from))
     }
 
+    /// Gives a stream another priority: sends `PRIORITY_UPDATE` (RFC 9218, section
+    /// 7.1). For a client, whose streams need not be open yet. The priority that
+    /// the request's `priority` field asked for, or an earlier update, does not
+    /// hold any more.
+    ///
+    /// A server that does not know the frame ignores it.
+    ///
+    /// # Errors
+    ///
+    /// - [`HandleError::NotClient`] on a server, which must not send it: the
+    ///   client would end the connection;
+    /// - [`HandleError::Frame`] for stream 0;
+    /// - otherwise as for [`ConnectionHandle::send_frames`].
+    pub fn set_priority(&self, stream: StreamId, priority: Priority) -> Result<(), HandleError> {
+        if !self.shared.is_client {
+            return Err(HandleError::NotClient);
+        }
+        self.send_frames([Frame::priority_update(stream, priority)])
+    }
+
     /// Sends a PING with a random payload and returns the time until its
     /// acknowledgement, which does not reach the stack.
     ///
@@ -136,6 +157,9 @@ pub enum HandleError {
     /// The acknowledgement of a PING is the HTTP/2 stack's to send.
     #[error("the acknowledgement of a PING belongs to the HTTP/2 stack above")]
     PingAck,
+    /// The frame is one that only clients send, and this is the server's end.
+    #[error("PRIORITY_UPDATE is a client's to send, and this is the server's end")]
+    NotClient,
     /// The frame is malformed.
     #[error("the frame cannot be sent")]
     Frame(#[from] FrameError),
@@ -190,6 +214,8 @@ impl From<Frame> for Request {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) stats: SharedStats,
+    /// Which end of the connection this is.
+    is_client: bool,
     #[cfg(feature = "tls")]
     handshake: std::sync::OnceLock<HandshakeInfo>,
     /// Whether there are requests, so that the connection need not lock to see.
@@ -211,6 +237,13 @@ struct Requests {
 }
 
 impl Shared {
+    pub(super) fn new(is_client: bool) -> Self {
+        Self {
+            is_client,
+            ..Self::default()
+        }
+    }
+
     /// Says what the TLS handshake came to, once.
     #[cfg(feature = "tls")]
     pub(super) fn handshaken(&self, info: Option<HandshakeInfo>) {

@@ -150,7 +150,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
             read: ReadSide::new(config, reading),
             write: WriteSide::new(config, is_server),
             pings: Vec::new(),
-            shared: Arc::default(),
+            shared: Arc::new(Shared::new(!is_server)),
             task: None,
             error: None,
             published: 0,

@@ -158,3 +158,26 @@ fn a_waker_may_use_a_handle_as_it_is_dropped() {
     let bound = Duration::from_secs(30);
     assert!(wait.recv_timeout(bound).is_ok(), "a deadlock");
 }
+
+#[test]
+fn rfc9218_7_1_only_a_clients_handle_sets_priorities() {
+    let mock = Mock::new(POLITE);
+    let mut io = started(&mock, Config::default());
+    let (handle, polls) = (io.handle(), Polls::new());
+    let stream = StreamId::new(5).unwrap();
+    let priority = crate::Priority::new(1).incremental(true);
+    handle.set_priority(stream, priority).unwrap();
+    let error = handle
+        .set_priority(StreamId::CONNECTION, priority)
+        .unwrap_err();
+    assert!(matches!(error, HandleError::Frame(_)), "{error}");
+    assert!(polls.read(&mut io).is_pending());
+    let wire = parse(&mock.state().wire);
+    assert_eq!(wire.len(), 1);
+    assert_eq!(wire[0].kind, FrameType::PRIORITY_UPDATE);
+    assert_eq!(wire[0].payload, b"\0\0\0\x05u=1, i");
+
+    let server = Transport::server(mock, Config::default());
+    let refused = server.handle().set_priority(stream, priority);
+    assert_eq!(refused, Err(HandleError::NotClient));
+}
