@@ -52,6 +52,8 @@
 //!   that the peer takes larger frames than it does ([`Config::stack_frame_size`]),
 //!   and its DATA is cut to the peer's `SETTINGS_MAX_FRAME_SIZE` in place: what
 //!   fills a batch goes from the application's buffer to the socket with no copy.
+//!   A server's first SETTINGS also says that the priorities of RFC 7540 are
+//!   ignored ([`Config::no_rfc7540_priorities`]).
 //!   A server's first SETTINGS says one parameter more
 //!   ([`Config::no_rfc7540_priorities`]).
 //! - **Inbound**, everything passes but for that one parameter of SETTINGS, and
