@@ -57,7 +57,7 @@ pub(super) struct Acceptor<S> {
     evicting: Option<Id>,
     backoff: Backoff,
     retry_at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Pin<Box<Sleep>>,
 }
 
 struct InFlight {
@@ -79,7 +79,9 @@ impl<S: Source> Acceptor<S> {
             evicting: None,
             backoff: Backoff::default(),
             retry_at: None,
-            timer: None,
+            // Not only once it is needed: a runtime without time has to be found out
+            // when the listener is made.
+            timer: Box::pin(sleep_until(Instant::now())),
         }
     }
 
@@ -212,11 +214,10 @@ impl<S: Source> Acceptor<S> {
     }
 
     fn poll_timer(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if timer.deadline() != at {
-            timer.as_mut().reset(at);
+        if self.timer.deadline() != at {
+            self.timer.as_mut().reset(at);
         }
-        timer.as_mut().poll(cx)
+        self.timer.as_mut().poll(cx)
     }
 }
 

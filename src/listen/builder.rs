@@ -99,8 +99,12 @@ impl ListenerBuilder {
     /// Connections that may be open, those in their handshakes included; each
     /// counts until its [`ServerStream`](crate::ServerStream) is dropped. More
     /// wait in the kernel's backlog, unless an old handshake can go in their
-    /// favour. Each takes a file descriptor, so the process needs some more than
-    /// this.
+    /// favour.
+    ///
+    /// Each takes a file descriptor. One more than this may be taken: the new
+    /// connection is accepted before the old handshake goes, and until then only
+    /// [`accepted`](crate::ListenerStats::accepted) counts it. The listening socket
+    /// takes one as well, and so does all else that the process has open.
     ///
     /// # Default
     ///
@@ -122,7 +126,8 @@ impl ListenerBuilder {
         self
     }
 
-    /// How long a TLS handshake may take. Default: 10 seconds.
+    /// How long a TLS handshake may take, from when the connection is accepted: a
+    /// client that says nothing has no longer than others. Default: 10 seconds.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
@@ -188,7 +193,9 @@ impl ListenerBuilder {
     pub async fn listen(self, listener: impl IntoTcpListener) -> Result<Listener, ListenError> {
         let acceptor = self.acceptor()?;
         let ready = listener.into_tcp_listener().and_then(|listener| {
-            self.tcp.apply_before(&SockRef::from(&listener))?;
+            let socket = SockRef::from(&listener);
+            is_listening(&socket)?;
+            self.tcp.apply_before(&socket)?;
             Ok(listener)
         });
         let listener = ready.map_err(|source| ListenError::Socket { source })?;
@@ -262,6 +269,35 @@ impl ListenerBuilder {
     }
 }
 
+/// To accept on a socket that does not listen fails each time, and would only be
+/// seen in the log.
+#[cfg(any(
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "fuchsia",
+    target_os = "linux"
+))]
+fn is_listening(socket: &SockRef<'_>) -> io::Result<()> {
+    match socket.is_listener()? {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the socket does not listen",
+        )),
+    }
+}
+
+/// The operating system does not say.
+#[cfg(not(any(
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "fuchsia",
+    target_os = "linux"
+)))]
+fn is_listening(_: &SockRef<'_>) -> io::Result<()> {
+    Ok(())
+}
+
 /// Why there is no listener.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -286,7 +322,7 @@ pub enum ListenError {
     /// The socket that was handed in cannot be used.
     #[error("cannot use the socket that was handed in: it has to be a listening TCP socket")]
     Socket {
-        /// What the operating system said.
+        /// What the operating system said, or that the socket does not listen.
         source: io::Error,
     },
     /// No protocol is served.

@@ -13,7 +13,8 @@ pub struct ListenerStats {
     /// Connections taken from the kernel.
     pub accepted: u64,
     /// Connections that are open now, those in their handshakes included: what
-    /// [`max_connections`](crate::ListenerBuilder::max_connections) is about.
+    /// [`max_connections`](crate::ListenerBuilder::max_connections) is about. Not
+    /// the one that waits for the place of an old handshake.
     pub open: usize,
     /// Connections that are in their handshakes now, or have not said yet what
     /// they speak.

@@ -138,3 +138,29 @@ async fn a_socket_of_tokio_is_taken_as_it_is() {
     let listener = Listener::builder().listen(bound).await.unwrap();
     assert_eq!(listener.local_addr().unwrap(), address);
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_socket_that_does_not_listen_is_refused() {
+    let (domain, kind) = (socket2::Domain::IPV4, socket2::Type::STREAM);
+    let socket = socket2::Socket::new(domain, kind, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let bound = std::net::TcpListener::from(socket);
+    let error = Listener::builder().listen(bound).await.expect_err("idle");
+    let ListenError::Socket { source } = error else {
+        panic!("{error}")
+    };
+    assert!(source.to_string().contains("does not listen"), "{source}");
+}
+
+/// Not only at the first handshake, in a task whose panic is but counted.
+#[test]
+#[should_panic(expected = "timers are disabled")]
+fn a_runtime_without_time_is_found_out_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .unwrap();
+    let _ = runtime.block_on(Listener::builder().bind("127.0.0.1:0"));
+}
