@@ -226,17 +226,42 @@ impl<S: Source> Acceptor<S> {
 fn concerns_one(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     // Linux hands out what the network said of the connection (accept(2)).
-    matches!(
-        error.kind(),
-        Kind::ConnectionAborted
-            | Kind::ConnectionRefused
-            | Kind::ConnectionReset
-            | Kind::HostUnreachable
-            | Kind::NetworkUnreachable
-            | Kind::NetworkDown
-            | Kind::Interrupted
-    )
+    let of_the_network = error
+        .raw_os_error()
+        .is_some_and(|code| OF_THE_NETWORK.contains(&code));
+    of_the_network
+        || matches!(
+            error.kind(),
+            Kind::ConnectionAborted
+                | Kind::ConnectionRefused
+                | Kind::ConnectionReset
+                | Kind::HostUnreachable
+                | Kind::NetworkUnreachable
+                | Kind::NetworkDown
+                | Kind::TimedOut
+                | Kind::Interrupted
+        )
 }
+
+/// Those that accept(2) names and `ErrorKind` has no name for: `ENONET`, `EPROTO`,
+/// `ENOPROTOOPT`, `EOPNOTSUPP` and `EHOSTDOWN`, as nearly all architectures number
+/// them. A socket that can never accept would say `EOPNOTSUPP` too, but such a one
+/// does not listen, and is refused from the start.
+const OF_THE_NETWORK: &[i32] = if cfg!(all(
+    target_os = "linux",
+    not(any(
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "mips64",
+        target_arch = "mips64r6",
+        target_arch = "sparc",
+        target_arch = "sparc64",
+    ))
+)) {
+    &[64, 71, 92, 95, 112]
+} else {
+    &[]
+};
 
 /// How long to leave a socket alone that fails. Most likely no file descriptor
 /// is free; connections that end free some.

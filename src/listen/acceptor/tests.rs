@@ -101,6 +101,37 @@ async fn what_concerns_one_connection_does_not_hold_up_the_next() {
     assert_eq!(stats.accept_errors.load(Relaxed), 0);
 }
 
+/// `EINVAL`, which a socket says that does not listen, is not among them.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[test]
+fn what_accept_names_of_the_network_concerns_one_connection() {
+    let (enonet, eproto, enoprotoopt, eopnotsupp) = (64, 71, 92, 95);
+    let (enetdown, enetunreach, etimedout) = (100, 101, 110);
+    let (ehostdown, ehostunreach) = (112, 113);
+    for code in [
+        enonet,
+        eproto,
+        enoprotoopt,
+        eopnotsupp,
+        enetdown,
+        enetunreach,
+        etimedout,
+        ehostdown,
+        ehostunreach,
+    ] {
+        let error = io::Error::from_raw_os_error(code);
+        assert!(concerns_one(&error), "{error}");
+    }
+    let (enfile, emfile, enobufs, enomem, einval) = (23, 24, 105, 12, 22);
+    for code in [enfile, emfile, enobufs, enomem, einval] {
+        let error = io::Error::from_raw_os_error(code);
+        assert!(!concerns_one(&error), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_slow_client_does_not_make_the_list_of_the_others_grow() {
     let mut listener = Listener::builder().bind("127.0.0.1:0").await.unwrap();
