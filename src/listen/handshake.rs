@@ -34,18 +34,22 @@ enum Failure {
     PrefaceTimedOut,
     /// The client left.
     Left,
+    /// The connection broke after the handshake, or in clear text.
+    Broken(io::Error),
+    /// The handshake failed.
     Failed(io::Error),
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
+impl Failure {
+    /// The client left, or else `failure`.
+    fn left_or(failure: fn(io::Error) -> Self, error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::NotConnected => Self::Left,
-            _ => Self::Failed(error),
+            _ => failure(error),
         }
     }
 }
@@ -79,6 +83,10 @@ pub(super) async fn run(
             count(&shared.closed_early);
             tracing::trace!(%peer, "the client left before it had said what it speaks");
         }
+        Failure::Broken(error) => {
+            count(&shared.closed_early);
+            tracing::debug!(%peer, %error, "broken before the client had said what it speaks");
+        }
         Failure::Failed(error) => {
             count(&shared.failed_handshakes);
             tracing::debug!(%peer, reason = %reason(&error), "the handshake has failed");
@@ -98,7 +106,9 @@ async fn establish(
         Some(acceptor) => {
             let accept = Transport::accept_tls(acceptor, socket, config);
             let accepted = timeout(setup.handshake_timeout, accept).await;
-            let io = accepted.map_err(|_| Failure::TimedOut)??;
+            let io = accepted
+                .map_err(|_| Failure::TimedOut)?
+                .map_err(|error| Failure::left_or(Failure::Failed, error))?;
             let resumed = io.handle().handshake().is_some_and(|info| info.resumed);
             count(match resumed {
                 true => &shared.resumed_handshakes,
@@ -108,7 +118,12 @@ async fn establish(
         }
     };
     let sniffed = timeout(setup.preface_timeout, stream.sniff()).await;
-    match sniffed.map_err(|_| Failure::PrefaceTimedOut)?? {
+    // The handshake is done, and counted as such: what goes wrong from here on
+    // must not count as one that failed.
+    let sniffed = sniffed
+        .map_err(|_| Failure::PrefaceTimedOut)?
+        .map_err(|error| Failure::left_or(Failure::Broken, error))?;
+    match sniffed {
         Some(_) => Ok(stream),
         None => Err(Failure::Left),
     }
@@ -149,12 +164,15 @@ mod tests {
     fn a_client_that_leaves_is_no_failed_handshake() {
         for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset] {
             assert!(matches!(
-                Failure::from(io::Error::from(kind)),
+                Failure::left_or(Failure::Failed, kind.into()),
                 Failure::Left
             ));
         }
         let error = io::Error::new(io::ErrorKind::InvalidData, TlsError::DecryptError);
-        assert!(matches!(Failure::from(error), Failure::Failed(_)));
+        assert!(matches!(
+            Failure::left_or(Failure::Failed, error),
+            Failure::Failed(_)
+        ));
     }
 
     #[tokio::test]

@@ -23,14 +23,16 @@ pub struct ListenerStats {
     pub full_handshakes: u64,
     /// TLS handshakes that resumed an earlier session.
     pub resumed_handshakes: u64,
-    /// TLS handshakes that failed.
+    /// TLS handshakes that failed. What breaks after a handshake is in
+    /// [`closed_early`](Self::closed_early).
     pub failed_handshakes: u64,
     /// Connections whose TLS handshake took too long.
     pub timed_out: u64,
     /// Connections that did not say in time what they speak.
     pub preface_timeouts: u64,
-    /// Connections that the client closed before it had said what it speaks, as
-    /// the probes of load balancers do.
+    /// Connections that ended before the client had said what it speaks. It closed
+    /// them, as the probes of load balancers do; or, after TLS or in clear text, it
+    /// sent an alert or a record that cannot be decrypted, or was out of reach.
     pub closed_early: u64,
     /// Connections that were closed in their handshakes, in favour of new ones.
     pub evicted: u64,

@@ -129,6 +129,25 @@ async fn handshakes_that_fail_are_counted() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_is_done_has_not_failed() {
+    let (config, certificate) = identity();
+    let running = Running::new(Listener::builder().tls(config)).await;
+    let trusting = client_config(certificate, &[]);
+    // A record that cannot be decrypted, and an alert that is not encrypted.
+    let record = b"\x17\x03\x03\x00\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let alert = b"\x15\x03\x03\x00\x02\x02\x28";
+    for (count, octets) in [(1, &record[..]), (2, alert)] {
+        let io = connect_tls(running.address, &trusting).await.unwrap();
+        let done = |stats: &ListenerStats| stats.full_handshakes + stats.resumed_handshakes;
+        running.until(|stats| done(stats) == count).await;
+        let (mut tcp, _) = io.into_inner();
+        tcp.write_all(octets).await.unwrap();
+        let stats = running.until(|stats| stats.handshaking == 0).await;
+        assert_eq!((stats.closed_early, stats.failed_handshakes), (count, 0));
+    }
+}
+
+#[tokio::test]
 async fn silence_ends_at_its_timeout() {
     let (config, certificate) = identity();
     let builder = Listener::builder()
