@@ -31,7 +31,9 @@ pub struct HandshakeInfo {
     pub server_name: Option<Box<str>>,
     /// How the other end's certificate was verified.
     pub verification: PeerVerification,
-    /// From the first octet of the handshake to its end.
+    /// From the first octet of the handshake to its end, as this end sees it: a
+    /// client counts from when it starts, a server from when the client's first
+    /// octet is read. The time that a client is silent before that is not in it.
     pub duration: Duration,
 }
 

@@ -1,10 +1,11 @@
 //! The transport over tokio-rustls.
 
+use std::future::poll_fn;
 use std::io;
-
+use std::pin::Pin;
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncWrite};
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -23,9 +24,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<server::TlsStream<ReadAhead<I
     ///
     /// Those of the IO and of the handshake.
     pub async fn accept_tls(acceptor: &TlsAcceptor, io: IO, config: Config) -> io::Result<Self> {
+        let mut io = ReadAhead::new(io, &config);
+        // A client may connect long before it says anything. That is no part of
+        // the handshake, so the clock starts with its first octet.
+        let first = first_octet(&mut io).await?;
         let began = Instant::now();
-        let io = ReadAhead::new(io, &config);
-        let mut tls = acceptor.accept(io).await?;
+        let accepted = acceptor.accept_with(io, |session| {
+            // Far less than the buffer holds, and no message that could fail.
+            let fed = session.read_tls(&mut &first[..]);
+            debug_assert!(matches!(fed, Ok(1)), "{fed:?}");
+        });
+        let mut tls = accepted.await?;
         let (_, session) = tls.get_mut();
         session.set_buffer_limit(Some(buffer_limit(&config)));
         let took = began.elapsed();
@@ -61,6 +70,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<client::TlsStream<ReadAhead<I
         let transport = Self::client(tls, config.over_tls(true));
         transport.inner.shared.handshaken(info);
         Ok(transport)
+    }
+}
+
+/// The first octet that the other end sends. A record has more, so a session that
+/// is handed this one has nothing to answer yet.
+async fn first_octet<IO: AsyncRead + Unpin>(io: &mut IO) -> io::Result<[u8; 1]> {
+    let mut octet = [0];
+    let mut read = ReadBuf::new(&mut octet);
+    poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut read)).await?;
+    match read.filled().is_empty() {
+        true => Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "closed before the TLS handshake",
+        )),
+        false => Ok(octet),
     }
 }
 

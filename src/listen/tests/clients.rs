@@ -148,6 +148,47 @@ async fn a_handshake_that_is_done_has_not_failed() {
 }
 
 #[tokio::test]
+async fn a_handshake_lasts_from_its_first_octet_to_its_end() {
+    let (config, certificate) = identity();
+    let mut running = Running::new(Listener::builder().tls(config)).await;
+    let trusting = client_config(certificate, &[]);
+    let name = || ServerName::try_from("localhost").unwrap();
+    // Silent before it: not a part of it.
+    let tcp = running.connect().await;
+    running.until(|stats| stats.handshaking == 1).await;
+    tokio::time::sleep(SECOND).await;
+    let connector = TlsConnector::from(Arc::clone(&trusting));
+    let mut io = connector.connect(name(), tcp).await.unwrap();
+    io.write_all(b"GET").await.unwrap();
+    let took = running.next().await.handshake().unwrap().duration;
+    assert!(took < SECOND, "{took:?}");
+    // Silent within it, after its very first octet.
+    let mut tcp = running.connect().await;
+    tcp.set_nodelay(true).unwrap();
+    let mut session = ClientConnection::new(trusting, name()).unwrap();
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).unwrap();
+    tcp.write_all(&hello[..1]).await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    tcp.write_all(&hello[1..]).await.unwrap();
+    while session.is_handshaking() {
+        let mut octets = [0; 4_096];
+        let n = tcp.read(&mut octets).await.unwrap();
+        let mut rest = &octets[..n];
+        while !rest.is_empty() {
+            session.read_tls(&mut rest).unwrap();
+            session.process_new_packets().unwrap();
+        }
+    }
+    io::Write::write_all(&mut session.writer(), b"GET").unwrap();
+    let mut octets = Vec::new();
+    session.write_tls(&mut octets).unwrap();
+    tcp.write_all(&octets).await.unwrap();
+    let took = running.next().await.handshake().unwrap().duration;
+    assert!(took > SECOND / 2, "{took:?}");
+}
+
+#[tokio::test]
 async fn silence_ends_at_its_timeout() {
     let (config, certificate) = identity();
     let builder = Listener::builder()
