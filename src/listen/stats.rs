@@ -96,13 +96,21 @@ impl Shared {
     /// Whether fewer than `max` connections are open. If not, the task is woken
     /// when one is closed.
     pub(super) fn has_room(&self, max: usize, cx: &Context<'_>) -> bool {
-        if self.open.load(SeqCst) < max {
-            return true;
-        }
+        self.is_below(max) || self.is_below_or_wakes(max, cx)
+    }
+
+    fn is_below(&self, max: usize) -> bool {
+        self.open.load(SeqCst) < max
+    }
+
+    /// Takes the waker first and looks then. A slot counts down first and looks
+    /// for a waker then. So of the two, one sees what the other has done; the other
+    /// way round, a connection that is closed between the look and the waker would
+    /// wake nobody.
+    fn is_below_or_wakes(&self, max: usize, cx: &Context<'_>) -> bool {
         let old = self.waiting.lock().replace(cx.waker().clone());
         drop(old);
-        // One may have been closed before it could see the waker.
-        self.open.load(SeqCst) < max
+        self.is_below(max)
     }
 }
 
@@ -145,5 +153,44 @@ impl Handshaking {
 impl Drop for Handshaking {
     fn drop(&mut self) {
         self.0.handshaking.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_closes_while_one_looks_for_room_is_not_missed() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = Context::from_waker(&waker);
+        let shared = Arc::default();
+        let slot = Slot::new(&shared);
+        // Closed between the look and the waker: nobody is there to be woken, so it
+        // has to be seen.
+        assert!(!shared.is_below(1));
+        drop(slot);
+        assert!(shared.is_below_or_wakes(1, &cx));
+        assert!(!woken.0.load(SeqCst));
+
+        // Closed after that: what was looked at is stale, so it has to wake.
+        let slot = Slot::new(&shared);
+        assert!(!shared.has_room(1, &cx));
+        drop(slot);
+        assert!(woken.0.load(SeqCst));
+        assert!(shared.has_room(1, &cx));
     }
 }

@@ -79,6 +79,24 @@ async fn no_more_are_open_than_may_be() {
 }
 
 #[tokio::test]
+async fn a_connection_that_closes_late_lets_the_next_in() {
+    let mut running = Running::new(Listener::builder().max_connections(2)).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut io = running.connect().await;
+        io.write_all(b"GET").await.unwrap();
+        clients.push(io);
+    }
+    let first = running.next().await;
+    let _second = running.next().await;
+    // Past what is left of the timer of an eviction, which would wake it too.
+    tokio::time::sleep(GRACE + SECOND / 2).await;
+    drop(first);
+    let third = running.next().await;
+    assert_eq!(third.remote_addr(), clients[2].local_addr().unwrap());
+}
+
+#[tokio::test]
 async fn silent_clients_do_not_use_up_the_connections() {
     let mut running = Running::new(Listener::builder().max_connections(2)).await;
     let mut established = running.connect().await;
