@@ -64,8 +64,7 @@ pub use self::stream::{ConnectionInfo, ServerStream};
 
 With the feature `axum`, `axum::serve` takes it.
 [`ConnectionHandle`](crate::ConnectionHandle) and [`ConnectionInfo`] are
-connection infos; for that of the address alone, wrap the listener with
-`tap_io`.
+connection infos, as below.
 
 ```no_run
 # async fn run(tls: tokio_rustls::rustls::ServerConfig) -> Result<(), Box<dyn std::error::Error>> {
@@ -79,6 +78,23 @@ async fn hello(ConnectInfo(info): ConnectInfo<ConnectionInfo>) -> String {
 let router = Router::new().route("/", get(hello));
 let listener = Listener::builder().tls(tls).bind("[::]:443").await?;
 axum::serve(listener, router.into_make_service_with_connect_info::<ConnectionInfo>()).await?;
+# Ok(())
+# }
+```
+
+`ConnectInfo<SocketAddr>` does not compile with it as it stands: the trait and
+the address are both foreign here, so only axum may bring them together (the
+orphan rule), and it does so for its own listeners. `tap_io` makes one of this,
+for services whose handlers want the address and nothing else:
+
+```no_run
+# async fn run(router: axum::Router) -> Result<(), Box<dyn std::error::Error>> {
+# use std::net::SocketAddr;
+# use framewright::Listener;
+use axum::serve::ListenerExt;
+
+let listener = Listener::builder().bind("[::]:80").await?.tap_io(|_| {});
+axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await?;
 # Ok(())
 # }
 ```
@@ -104,6 +120,23 @@ tonic::transport::Server::builder()
     .await?;
 # Ok(())
 # }
+```
+
+The client's certificates are there too. tonic's `Request::peer_certs` never has
+them: it looks for a type of tonic's own TLS, which nobody else can make.
+
+```
+use framewright::ConnectionInfo;
+use tonic::{Request, Status};
+
+fn authenticated(request: Request<()>) -> Result<Request<()>, Status> {
+    let info = request.extensions().get::<ConnectionInfo>();
+    match info.and_then(|info| info.peer_certificates.as_deref()) {
+        Some([certificate, ..]) if is_known(certificate) => Ok(request),
+        _ => Err(Status::unauthenticated("a certificate is needed")),
+    }
+}
+# fn is_known(_der: &[u8]) -> bool { true }
 ```
 "#
 )]

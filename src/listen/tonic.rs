@@ -20,6 +20,9 @@ use super::{ConnectionInfo, ServerStream};
 ///     Ok(request)
 /// }
 /// ```
+///
+/// Nothing makes `Request::peer_certs` work: the type that it looks for can only be
+/// made by tonic's own TLS. [`ConnectionInfo::peer_certificates`] has the same.
 impl Connected for ServerStream {
     type ConnectInfo = ConnectionInfo;
 
