@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -89,8 +90,15 @@ use validity::Validity;
 /// # Threads
 ///
 /// When several threads ask the same at once, one verifies and the others block
-/// until it has, which takes no longer than if each did so itself. If it finds an
-/// error, or panics, each of the others verifies itself.
+/// until it has, for 100 milliseconds at most. If it takes longer, finds an error
+/// or panics, each of the others verifies itself. So it does at once if it asks
+/// within its own verification, since it would wait for itself.
+///
+/// Why there is a bound: the thread that verifies may need those that wait. A
+/// verifier that fetches a list, and waits for it with
+/// `tokio::task::block_in_place`, needs a worker of the runtime to drive its IO.
+/// A worker that waits here can do nothing else meanwhile: a verifier that takes
+/// longer than the bound costs each such connection that much on top.
 pub struct CachingVerifier {
     inner: Arc<dyn ServerCertVerifier>,
     keys: Keys,
@@ -99,8 +107,14 @@ pub struct CachingVerifier {
     generation: AtomicU64,
     lifetime: Duration,
     state: Mutex<State>,
+    /// How long to wait for another thread.
+    patience: Duration,
     clock: Clock,
 }
+
+/// Many times what a verification takes that asks nobody, and little beside a
+/// timeout of a handshake.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 impl CachingVerifier {
     /// Remembers what `inner` finds good. `provider` is that of the rustls
@@ -130,6 +144,7 @@ impl CachingVerifier {
                 flights: HashMap::new(),
                 counted: VerifierStats::default(),
             }),
+            patience: PATIENCE,
             clock: Box::new(Instant::now),
         })
     }
@@ -187,19 +202,25 @@ impl CachingVerifier {
         }
         let Some(flight) = state.flights.get(&key).cloned() else {
             state.counted.misses += 1;
-            state.flights.insert(key, Arc::default());
+            state.flights.insert(key, Arc::new(InFlight::new()));
             return Turn::Lead(Flight {
                 state: &self.state,
                 key,
             });
         };
-        state.counted.waited += 1;
-        let is_same = |other: &Arc<Condvar>| Arc::ptr_eq(other, &flight);
-        while state.flights.get(&key).is_some_and(is_same) {
-            flight.wait(&mut state);
-        }
-        if state.find(&key, now) {
-            return Turn::Known;
+        // If it is this very thread's, it cannot end while it is waited for.
+        if flight.leader != thread::current().id() {
+            state.counted.waited += 1;
+            let deadline = Instant::now() + self.patience;
+            let is_same = |other: &Arc<InFlight>| Arc::ptr_eq(other, &flight);
+            while state.flights.get(&key).is_some_and(is_same) {
+                if flight.ended.wait_until(&mut state, deadline).timed_out() {
+                    break;
+                }
+            }
+            if state.find(&key, now) {
+                return Turn::Known;
+            }
         }
         // Not to wait again: if that one failed, so may the next.
         state.counted.misses += 1;
@@ -359,7 +380,7 @@ type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 struct State {
     entries: Entries,
     /// What is being verified now, with those who wait for it.
-    flights: HashMap<Key, Arc<Condvar>>,
+    flights: HashMap<Key, Arc<InFlight>>,
     /// All but the gauge.
     counted: VerifierStats,
 }
@@ -376,6 +397,22 @@ impl State {
                 false
             }
             Found::Nothing => false,
+        }
+    }
+}
+
+/// A verification that is under way.
+struct InFlight {
+    leader: ThreadId,
+    ended: Condvar,
+}
+
+impl InFlight {
+    /// One of this thread.
+    fn new() -> Self {
+        Self {
+            leader: thread::current().id(),
+            ended: Condvar::new(),
         }
     }
 }
@@ -400,7 +437,7 @@ impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let waiting = self.state.lock().flights.remove(&self.key);
         if let Some(waiting) = waiting {
-            waiting.notify_all();
+            waiting.ended.notify_all();
         }
     }
 }
