@@ -26,8 +26,15 @@ type Found = (Arc<CertifiedKey>, Instant);
 /// made-up names push out none that are served.
 pub(super) struct Callback {
     ask: Box<Ask>,
-    found: Mutex<LruCache<Box<str>, Found>>,
-    unknown: Mutex<LruCache<Box<str>, Instant>>,
+    answers: Mutex<Answers>,
+}
+
+struct Answers {
+    found: LruCache<Box<str>, Found>,
+    unknown: LruCache<Box<str>, Instant>,
+    /// How often all was forgotten: an answer that was asked for before is not
+    /// remembered after.
+    generation: u64,
 }
 
 impl Callback {
@@ -35,54 +42,63 @@ impl Callback {
         let names = NonZeroUsize::new(NAMES).expect("it is over 0");
         Self {
             ask,
-            found: Mutex::new(LruCache::new(names)),
-            unknown: Mutex::new(LruCache::new(names)),
+            answers: Mutex::new(Answers {
+                found: LruCache::new(names),
+                unknown: LruCache::new(names),
+                generation: 0,
+            }),
         }
     }
 
     /// The answer for a name in lower case. Holds no lock while it asks.
     pub(super) fn answer(&self, name: &str, now: Instant) -> Option<Arc<CertifiedKey>> {
-        if let Some((key, until)) = self.found.lock().get(name)
+        let mut answers = self.answers.lock();
+        if let Some((key, until)) = answers.found.get(name)
             && now < *until
         {
             return Some(key.clone());
         }
-        if self
-            .unknown
-            .lock()
-            .get(name)
-            .is_some_and(|until| now < *until)
-        {
+        if answers.unknown.get(name).is_some_and(|until| now < *until) {
             return None;
         }
+        let generation = answers.generation;
+        drop(answers);
         let answer = (self.ask)(name);
+        let mut answers = self.answers.lock();
+        if answers.generation != generation {
+            return answer;
+        }
         match &answer {
             Some(key) => {
                 let entry = (key.clone(), now + FOUND_FOR);
-                self.found.lock().put(name.into(), entry);
+                answers.found.put(name.into(), entry);
             }
             None => {
                 // What it knew of the name is not true any more.
-                self.found.lock().pop(name);
-                self.unknown.lock().put(name.into(), now + UNKNOWN_FOR);
+                answers.found.pop(name);
+                answers.unknown.put(name.into(), now + UNKNOWN_FOR);
             }
         }
         answer
     }
 
     pub(super) fn forget(&self) {
-        self.found.lock().clear();
-        self.unknown.lock().clear();
+        let mut answers = self.answers.lock();
+        answers.found.clear();
+        answers.unknown.clear();
+        answers.generation += 1;
     }
 
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
-        self.found.lock().len() + self.unknown.lock().len()
+        let answers = self.answers.lock();
+        answers.found.len() + answers.unknown.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::super::super::testing_server::Pair;
@@ -115,6 +131,51 @@ mod tests {
         callback.forget();
         assert!(callback.answer("known.example", began).is_some());
         assert_eq!(asked.load(Relaxed), 6);
+    }
+
+    #[test]
+    fn a_name_that_is_not_known_any_more_holds_no_certificate() {
+        let pair = Mutex::new(Some(Pair::new(&["x"]).certified()));
+        let held = Arc::downgrade(pair.lock().as_ref().unwrap());
+        let callback = Callback::new(Box::new(move |_| pair.lock().take()));
+        let began = Instant::now();
+        assert!(callback.answer("a.example", began).is_some());
+        assert!(callback.answer("a.example", began + FOUND_FOR).is_none());
+        assert_eq!(callback.remembered(), 1);
+        assert!(held.upgrade().is_none());
+    }
+
+    #[test]
+    fn an_answer_from_before_all_was_forgotten_is_not_remembered() {
+        let [old, new] = [(); 2].map(|()| Pair::new(&["x"]).certified());
+        let slot: Arc<OnceLock<Arc<Callback>>> = Arc::default();
+        let asked = AtomicUsize::new(0);
+        let callback = Arc::new(Callback::new(Box::new({
+            let (slot, old, new) = (slot.clone(), old.clone(), new.clone());
+            move |name| {
+                let known = name.starts_with("known");
+                let first = asked.fetch_add(1, Relaxed) < 2;
+                if first {
+                    slot.get().unwrap().forget();
+                }
+                match (first, known) {
+                    (true, known) => known.then(|| old.clone()),
+                    (false, _) => Some(new.clone()),
+                }
+            }
+        })));
+        assert!(slot.set(callback.clone()).is_ok());
+        let now = Instant::now();
+        let is = |name, key: &Arc<CertifiedKey>| {
+            let answer = callback.answer(name, now);
+            answer.is_some_and(|answer| Arc::ptr_eq(&answer, key))
+        };
+        // The connection that it was asked for has it still.
+        assert!(is("known.example", &old));
+        assert!(callback.answer("other.example", now).is_none());
+        assert_eq!(callback.remembered(), 0);
+        assert!(is("known.example", &new));
+        assert!(is("other.example", &new));
     }
 
     #[test]
