@@ -60,6 +60,17 @@ pub enum TicketKeyError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A file holds half a secret: 32 digits, which an octet each could pass for
+    /// 32 random octets.
+    #[error(
+        "{} holds 32 hexadecimal digits, which are a secret of 128 bits, and 256 are needed: \
+         write 64 digits into it, as with `openssl rand -hex 32`",
+        path.display()
+    )]
+    HalfSecret {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file with a secret in it holds something else.
     #[error(
         "{} holds {octets} octets that are no secret: write 32 random octets into it, or 64 \
@@ -188,6 +199,10 @@ impl<'a> TicketKeysBuilder<'a> {
         let contents = read(path)?;
         warn_if_public(path);
         let secret = match <[u8; 32]>::try_from(&contents[..]) {
+            // Random octets all look like this once in 10^34 times.
+            Ok(raw) if raw.iter().all(u8::is_ascii_hexdigit) => {
+                return Err(TicketKeyError::HalfSecret { path: path.into() });
+            }
             Ok(raw) => Zeroizing::new(raw),
             Err(_) => hex(contents.trim_ascii()).ok_or_else(|| TicketKeyError::NoSecret {
                 path: path.into(),

@@ -124,6 +124,9 @@ impl TicketKeys {
     /// [`builder`](Self::builder): 32 octets, or 64 hexadecimal digits with
     /// white space around them. It is read once.
     ///
+    /// 32 octets that are hexadecimal digits, as `openssl rand -hex 16` prints
+    /// them, are refused: they are half as many random bits as it seems.
+    ///
     /// Warns in the log if every user of the machine may read it.
     ///
     /// # Errors

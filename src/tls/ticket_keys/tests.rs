@@ -556,6 +556,12 @@ fn a_secret_file_holds_octets_or_digits() {
             "{text}"
         );
     }
+    for half in [&b"0123456789abcdef0123456789ABCDEF"[..], &[b'7'; 32]] {
+        let error = made(half).unwrap_err();
+        assert!(matches!(error, TicketKeyError::HalfSecret { .. }));
+        assert!(error.to_string().contains("openssl rand -hex 32"));
+    }
+    made(b"g123456789abcdef0123456789ABCDEF").unwrap();
     let absent = TicketKeys::from_secret_file(directory.path("absent"), &provider());
     assert!(matches!(absent, Err(TicketKeyError::Unreadable { .. })));
     let absent = TicketKeys::from_key_file(directory.path("absent"), &provider());
