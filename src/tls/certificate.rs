@@ -1,6 +1,5 @@
 //! Certificates and keys from PEM files, and the names in them.
 
-use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,12 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use zeroize::Zeroizing;
 
+use super::watch::{self, ReadError};
+
+/// Octets of a PEM file: several times those of all roots of an operating
+/// system.
+const MAX_PEM: usize = 1 << 20;
+
 /// Why certificates or keys cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -32,6 +37,24 @@ pub enum CertificateError {
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
+    },
+    /// There is something else than a regular file, such as a pipe or a device.
+    /// It is not read, as that might never end.
+    #[error("{} is no regular file: put the contents into one", path.display())]
+    NoFile {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A file is longer than any with certificates or keys has to be.
+    #[error(
+        "{} is longer than {most} octets: is it a file with certificates or a key?",
+        path.display()
+    )]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// How long it may be.
+        most: usize,
     },
     /// A file is not PEM (RFC 7468), or is damaged.
     #[error(
@@ -131,10 +154,12 @@ pub enum CertificateError {
 
 /// Every certificate in a PEM file, in its order.
 ///
+/// It must be a regular file, not a pipe, of 1 MiB or less.
+///
 /// # Errors
 ///
-/// [`CertificateError`] if the file is unreadable, not PEM or damaged, or has no
-/// certificate in it. Sections of other kinds are skipped.
+/// [`CertificateError`] if the file is unreadable or too long, not PEM or
+/// damaged, or has no certificate in it. Sections of other kinds are skipped.
 pub fn read_certificates(
     path: impl AsRef<Path>,
 ) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
@@ -152,10 +177,12 @@ pub fn read_certificates(
 /// The first private key in a PEM file: PKCS #8 (RFC 5208), PKCS #1 (RFC 8017)
 /// or SEC 1 (RFC 5915), not encrypted.
 ///
+/// It must be a regular file, not a pipe, of 1 MiB or less.
+///
 /// # Errors
 ///
-/// [`CertificateError`] if the file is unreadable, not PEM or damaged, or has no
-/// such key in it. Sections of other kinds are skipped.
+/// [`CertificateError`] if the file is unreadable or too long, not PEM or
+/// damaged, or has no such key in it. Sections of other kinds are skipped.
 pub fn read_private_key(
     path: impl AsRef<Path>,
 ) -> Result<PrivateKeyDer<'static>, CertificateError> {
@@ -250,11 +277,17 @@ fn ip(octets: &[u8]) -> Option<IpAddr> {
 
 /// The contents of a file with at least one PEM section. They may be secret.
 fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-    let contents = fs::read(path).map_err(|source| CertificateError::Unreadable {
-        path: path.into(),
-        source,
+    let contents = watch::read(path, MAX_PEM).map_err(|error| {
+        let path = path.into();
+        match error {
+            ReadError::Io(source) => CertificateError::Unreadable { path, source },
+            ReadError::NoFile => CertificateError::NoFile { path },
+            ReadError::TooLong => CertificateError::TooLong {
+                path,
+                most: MAX_PEM,
+            },
+        }
     })?;
-    let contents = Zeroizing::new(contents);
     let begin = b"-----BEGIN ";
     if !contents.windows(begin.len()).any(|window| window == begin) {
         return Err(not_pem(path, None));
@@ -316,6 +349,8 @@ mod tests {
         let rubbish = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let rubbish = directory.write("rubbish.key", rubbish);
         let absent = directory.path("absent.crt");
+        let long = directory.write("long.crt", a.certificate.repeat(MAX_PEM / 500));
+        let no_file = directory.path("");
 
         let fails = |crt: &Path, key: &Path, names: &[&Path], says: &str| {
             let error = certified_key(crt, key, &provider()).unwrap_err();
@@ -329,6 +364,8 @@ mod tests {
         let error = fails(&absent, &a_key, &[&absent], "cannot read");
         assert!(error.source().is_some());
         fails(&a_crt, &absent, &[&absent], "cannot read");
+        fails(&no_file, &a_key, &[&no_file], "no regular file");
+        fails(&a_crt, &long, &[&long], "longer than 1048576 octets");
         let error = fails(&der, &a_key, &[&der], "is not PEM");
         assert!(error.source().is_none());
         let error = fails(&cut, &a_key, &[&cut], "is not PEM");

@@ -1,12 +1,15 @@
 //! Files that may change under a running process, and the thread that looks.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Weak;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
+
+use zeroize::Zeroizing;
 
 /// A file that was changed this lately may be changed again without its times
 /// telling, and its writer may not be done.
@@ -82,6 +85,48 @@ fn identity(_: &fs::Metadata) -> [u64; 4] {
     [0; 4]
 }
 
+/// Why a file was not read.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Io(io::Error),
+    /// It is a directory, a pipe, a device or a socket.
+    NoFile,
+    TooLong,
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The contents of a regular file of `most` octets or fewer: what is put in its
+/// place, such as a pipe or an endless device, holds nobody up. They may be
+/// secret.
+pub(super) fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    // Before it is opened: to open a pipe is to wait for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(ReadError::NoFile);
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(ReadError::NoFile);
+    }
+    let octets = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if octets > most {
+        return Err(ReadError::TooLong);
+    }
+    // With room for all, and one more to see the end: a buffer that grows would
+    // leave copies of secrets behind.
+    let mut contents = Zeroizing::new(Vec::with_capacity(octets + 1));
+    file.take(most as u64 + 1).read_to_end(&mut contents)?;
+    if contents.len() > most {
+        return Err(ReadError::TooLong);
+    }
+    Ok(contents)
+}
+
 /// Warns if everyone on this machine may read a file with a secret in it.
 pub(super) fn warn_if_public(path: &Path) {
     #[cfg(unix)]
@@ -107,12 +152,15 @@ pub(super) struct Ticker {
 }
 
 impl Ticker {
-    /// Starts a thread that calls `work` every `period`. Nobody need join it.
+    /// Starts a thread that calls `work` every `period`, and `panicked` if that
+    /// panics: then it goes on, since nobody would learn that it has ended.
+    /// Nobody need join it.
     pub(super) fn start<T: Send + Sync + 'static>(
         name: &str,
         period: Duration,
         target: Weak<T>,
         work: fn(&T),
+        panicked: fn(&T),
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (hold, dropped) = mpsc::channel();
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
@@ -120,7 +168,14 @@ impl Ticker {
                 let Some(target) = target.upgrade() else {
                     break;
                 };
-                work(&target);
+                if catch_unwind(AssertUnwindSafe(|| work(&target))).is_err() {
+                    tracing::error!(
+                        thread = thread::current().name(),
+                        "reloading files has panicked: what was loaded stays, and they are \
+                         looked at again; the panic's message tells what to mend",
+                    );
+                    panicked(&target);
+                }
             }
         })?;
         Ok((Self { _hold: hold }, thread))
@@ -144,10 +199,57 @@ mod tests {
         };
         let weak = Arc::downgrade(&count);
         let (_ticker, thread) =
-            Ticker::start("test", Duration::from_millis(1), weak, work).unwrap();
+            Ticker::start("test", Duration::from_millis(1), weak, work, |_| {}).unwrap();
         eventually(|| count.load(Relaxed) > 2);
         drop(count);
         eventually(|| thread.is_finished());
+    }
+
+    #[test]
+    fn a_thread_goes_on_after_a_panic() {
+        #[derive(Default)]
+        struct Counts {
+            worked: AtomicU32,
+            panicked: AtomicU32,
+        }
+        let counts = Arc::new(Counts::default());
+        let work = |counts: &Counts| {
+            assert!(counts.worked.fetch_add(1, Relaxed) >= 2, "told to");
+        };
+        let panicked = |counts: &Counts| {
+            counts.panicked.fetch_add(1, Relaxed);
+        };
+        let weak = Arc::downgrade(&counts);
+        let (_ticker, thread) =
+            Ticker::start("test", Duration::from_millis(1), weak, work, panicked).unwrap();
+        eventually(|| counts.worked.load(Relaxed) > 4);
+        assert_eq!(counts.panicked.load(Relaxed), 2);
+        drop(counts);
+        eventually(|| thread.is_finished());
+    }
+
+    #[test]
+    fn only_files_of_a_bounded_length_are_read() {
+        let directory = Directory::new();
+        let path = directory.write("file", "12345678");
+        assert_eq!(read(&path, 8).unwrap()[..], *b"12345678");
+        assert!(matches!(read(&path, 7), Err(ReadError::TooLong)));
+        let none = read(&directory.path(""), 8);
+        assert!(matches!(none, Err(ReadError::NoFile)));
+        let none = read(&directory.path("absent"), 8);
+        assert!(matches!(none, Err(ReadError::Io(_))));
+    }
+
+    /// What says that it has no octets, and has some.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_is_longer_than_it_says_is_bounded_too() {
+        let path = Path::new("/proc/self/status");
+        assert_eq!(fs::metadata(path).unwrap().len(), 0);
+        assert!(read(path, 1 << 20).unwrap().len() > 100);
+        assert!(matches!(read(path, 100), Err(ReadError::TooLong)));
+        let device = read(Path::new("/dev/zero"), 100);
+        assert!(matches!(device, Err(ReadError::NoFile)));
     }
 
     #[test]
@@ -155,7 +257,7 @@ mod tests {
         let target = Arc::new(());
         let weak = Arc::downgrade(&target);
         let (ticker, thread) =
-            Ticker::start("test", Duration::from_secs(3600), weak, |_| {}).unwrap();
+            Ticker::start("test", Duration::from_secs(3600), weak, |_| {}, |_| {}).unwrap();
         let began = Instant::now();
         drop(ticker);
         thread.join().unwrap();
@@ -177,7 +279,7 @@ mod tests {
 
         // Another file of the same length and time in its place.
         let other = directory.write("other", "two");
-        let file = fs::File::options().append(true).open(&other).unwrap();
+        let file = File::options().append(true).open(&other).unwrap();
         file.set_modified(old.modified.unwrap()).unwrap();
         fs::rename(&other, &path).unwrap();
         let now = Stamp::of(&path).unwrap();

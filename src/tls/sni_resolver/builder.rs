@@ -59,7 +59,8 @@ impl SniResolverBuilder {
     ///   right below it, as in certbot's `live`.
     ///
     /// Files with no counterpart, others, and what begins with a dot are
-    /// ignored. The names that are served are those in the certificates: those
+    /// ignored. What has such a name and is no regular file of 1 MiB or less is
+    /// broken: to read a pipe might never end. The names that are served are those in the certificates: those
     /// of the files do not matter.
     ///
     /// Pairs may come and go. One goes when both of its files are gone. A broken
@@ -69,6 +70,7 @@ impl SniResolverBuilder {
         self.sources.push(Source::Directory {
             path: path.as_ref().into(),
             pairs: Vec::new(),
+            failed: false,
             error: None,
         });
         self
@@ -171,6 +173,7 @@ impl SniResolverBuilder {
         let any = files.any();
         let shared = Arc::new(Shared {
             table: RwLock::new(Arc::new(files.table())),
+            last_error: Mutex::new(files.error()),
             files: Mutex::new(files),
             callback: self.callback.map(Callback::new),
             unknown,
@@ -180,7 +183,9 @@ impl SniResolverBuilder {
         let period = self.reload_every.unwrap_or(RELOAD_EVERY);
         let ticker = if any && !period.is_zero() {
             let look = |shared: &Shared| drop(shared.look(Look::Changed));
-            let started = Ticker::start("fw-certificates", period, Arc::downgrade(&shared), look);
+            let target = Arc::downgrade(&shared);
+            let started =
+                Ticker::start("fw-certificates", period, target, look, Shared::count_error);
             Some(started.map_err(|source| CertificateError::Thread { period, source })?)
         } else {
             None

@@ -88,16 +88,16 @@ impl Pair {
 }
 
 /// What was made of a pair of files.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Loaded {
     certificate: PathBuf,
     /// Of the certificate and the key when they were read last, well or not.
     stamps: [Option<Stamp>; 2],
-    /// Of those that the last look read in vain: a fault counts if the next one
-    /// finds the same.
-    failed: [Option<Stamp>; 2],
+    /// Of those that the last look read in vain, if it did: a fault counts if
+    /// the next one finds the same.
+    failed: Option<[Option<Stamp>; 2]>,
     /// The last that was good.
-    pair: Option<Pair>,
+    pair: Option<Arc<Pair>>,
     error: Option<String>,
 }
 
@@ -108,6 +108,9 @@ pub(super) enum Source {
         path: PathBuf,
         /// What was in it the last time.
         pairs: Vec<PairPath>,
+        /// Whether the last look could not read it: that counts if the next one
+        /// cannot either.
+        failed: bool,
         error: Option<String>,
     },
 }
@@ -208,7 +211,13 @@ impl Files {
     pub(super) fn look(&mut self, what: Look) -> Found {
         let mut found = Found::default();
         for source in &mut self.sources {
-            let Source::Directory { path, pairs, error } = source else {
+            let Source::Directory {
+                path,
+                pairs,
+                failed,
+                error,
+            } = source
+            else {
                 continue;
             };
             match list(path) {
@@ -220,12 +229,20 @@ impl Files {
                         pair.there() == 2 || served
                     });
                     *pairs = listed;
+                    *failed = false;
                     *error = None;
                 }
-                Err(source) => found.fault(unreadable(path, source), error),
+                Err(source) => {
+                    let confirmed = std::mem::replace(failed, true);
+                    if what == Look::All || confirmed {
+                        found.fault(unreadable(path, source), error);
+                    }
+                }
             }
         }
-        let mut old = std::mem::take(&mut self.loaded);
+        // A copy, which counts when all of it is done: a crypto provider may panic
+        // on a key.
+        let mut old = self.loaded.clone();
         let mut now = HashMap::new();
         for path in self.paths() {
             if !now.contains_key(path) {
@@ -296,6 +313,7 @@ impl Loaded {
             let known = self.pair.is_some() || self.error.is_some();
             let same = known && self.certificate == certificate && all_same(&self.stamps, &before);
             if same || before.iter().flatten().any(|stamp| !stamp.settled()) {
+                self.failed = None;
                 return;
             }
         }
@@ -303,8 +321,9 @@ impl Loaded {
         if what == Look::Changed {
             // A file may have been empty for the moment of the look, or one of
             // them still the old one.
-            let confirmed = pair.is_ok() || all_same(&self.failed, &before);
-            self.failed = before;
+            let last = self.failed.take();
+            let confirmed = pair.is_ok() || last.is_some_and(|last| all_same(&last, &before));
+            self.failed = pair.is_err().then_some(before);
             if !confirmed || !all_same(&before, &stamps()) {
                 return;
             }
@@ -320,7 +339,7 @@ impl Loaded {
                     Some(_) => found.replaced += 1,
                     None => found.added += 1,
                 }
-                self.pair = Some(pair);
+                self.pair = Some(Arc::new(pair));
             }
             Err(error) => found.fault(error, &mut self.error),
         }

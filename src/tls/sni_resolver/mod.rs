@@ -79,7 +79,8 @@ use table::Table;
 /// A thread looks at the files every
 /// [10 seconds](SniResolverBuilder::reload_every): at their times, length and
 /// inode. What changed is parsed, once, when its last change is a second old.
-/// What is wrong with it counts if the next look finds the same.
+/// What is wrong with it counts if the next look finds the same, and so does what
+/// is missing.
 ///
 /// - A certificate and a key that do not fit each other, as when one of them is
 ///   replaced before the other, are not served: the old pair is, until they do.
@@ -91,7 +92,8 @@ use table::Table;
 ///   that.
 ///
 /// The thread ends when the last clone is dropped. A lookup waits for no file:
-/// it takes a lock to read, for a moment.
+/// it takes a lock to read, for a moment. Neither do [`stats`](Self::stats) and
+/// `Debug`; only [`reload`](Self::reload) does.
 #[derive(Clone)]
 pub struct SniResolver {
     handle: Arc<Handle>,
@@ -134,7 +136,8 @@ impl SniResolver {
         }
     }
 
-    /// What is served, and what was done up to now.
+    /// What is served, and what was done up to now. Waits for no file, even while
+    /// a slow one is read.
     #[must_use]
     pub fn stats(&self) -> SniStats {
         let shared = &self.handle.shared;
@@ -147,7 +150,7 @@ impl SniResolver {
             refused: shared.tally.refused.load(Relaxed),
             defaulted: shared.tally.defaulted.load(Relaxed),
             callback_hits: shared.tally.callback_hits.load(Relaxed),
-            last_error: shared.files.lock().error(),
+            last_error: shared.last_error.lock().clone(),
         }
     }
 }
@@ -193,7 +196,8 @@ pub struct SniStats {
     /// How often files came, changed or went.
     pub reloads: u64,
     /// How often a file was found broken, or a directory unreadable. The same
-    /// fault is counted once, but for forced reloads.
+    /// fault is counted once, but for forced reloads. A panic of the thread that
+    /// looks, which goes on, is counted each time.
     pub reload_errors: u64,
     /// Handshakes that were refused since the name was unknown.
     pub refused: u64,
@@ -225,6 +229,8 @@ struct Shared {
     table: RwLock<Arc<Table>>,
     /// Locked while files are read.
     files: Mutex<Files>,
+    /// What is wrong with them now, locked for a moment only.
+    last_error: Mutex<Option<String>>,
     callback: Option<Callback>,
     unknown: UnknownName,
     tally: Tally,
@@ -269,15 +275,21 @@ impl Shared {
             } = found;
             tracing::info!(added, replaced, removed, "certificates changed");
         }
+        let error = files.error();
+        *self.last_error.lock() = error;
         self.tell(&found, what == Look::All);
         found
+    }
+
+    fn count_error(&self) {
+        self.tally.reload_errors.fetch_add(1, Relaxed);
     }
 
     /// Counts and logs errors, those of before only if `all`.
     fn tell(&self, found: &Found, all: bool) {
         for (error, known) in &found.errors {
             if all || !known {
-                self.tally.reload_errors.fetch_add(1, Relaxed);
+                self.count_error();
                 let error: &dyn std::error::Error = error;
                 tracing::warn!(error, "certificates stay as they were");
             }

@@ -356,6 +356,189 @@ fn a_writer_is_given_time_to_finish() {
 }
 
 #[test]
+fn a_fresh_file_is_not_read_yet() {
+    let directory = Directory::new();
+    let (old, new) = (Pair::new(&["a.example"]), Pair::new(&["a.example"]));
+    let (crt, key) = directory.write_pair("a", &old);
+    age(&crt);
+    age(&key);
+    let resolver = builder().files(&crt, &key).build().unwrap();
+    // Both fit each other, so that only their age keeps them out.
+    directory.write_pair("a", &new);
+    resolver.handle.shared.look(Look::Changed);
+    serves(&resolver, "a.example", &old);
+    age(&crt);
+    age(&key);
+    resolver.handle.shared.look(Look::Changed);
+    serves(&resolver, "a.example", &new);
+}
+
+#[test]
+fn files_that_are_gone_for_a_moment_are_no_fault() {
+    let directory = Directory::new();
+    let a = Pair::new(&["a.example"]);
+    let write = || {
+        let (crt, key) = directory.write_pair("a", &a);
+        age(&crt);
+        age(&key);
+        (crt, key)
+    };
+    let (crt, key) = write();
+    let resolver = builder().files(&crt, &key).build().unwrap();
+    let look = || {
+        resolver.handle.shared.look(Look::Changed);
+        resolver.stats().reload_errors
+    };
+    let remove = || [&crt, &key].map(|path| fs::remove_file(path).unwrap());
+    for _ in 0..2 {
+        remove();
+        assert_eq!(look(), 0);
+        write();
+        assert_eq!(look(), 0);
+    }
+    remove();
+    assert_eq!([look(), look(), look()], [0, 1, 1]);
+    assert!(resolver.stats().last_error.unwrap().contains("cannot read"));
+    serves(&resolver, "a.example", &a);
+}
+
+#[test]
+fn a_directory_that_is_gone_for_a_moment_is_no_fault() {
+    let directory = Directory::new();
+    directory.write_pair("live/a", &Pair::new(&["a.example"]));
+    let (live, away) = (directory.path("live"), directory.path("away"));
+    let resolver = builder().directory(&live).build().unwrap();
+    let look = || {
+        resolver.handle.shared.look(Look::Changed);
+        resolver.stats().reload_errors
+    };
+    for _ in 0..2 {
+        fs::rename(&live, &away).unwrap();
+        assert_eq!(look(), 0);
+        fs::rename(&away, &live).unwrap();
+        assert_eq!(look(), 0);
+    }
+    // The directory, and the pair that was in it: each once.
+    fs::rename(&live, &away).unwrap();
+    assert_eq!([look(), look(), look(), look()], [0, 2, 2, 2]);
+}
+
+/// The stamps are those of what a link leads to.
+#[cfg(unix)]
+#[test]
+fn a_certificate_under_another_extension_is_another_file() {
+    use std::os::unix::fs::symlink;
+
+    let directory = Directory::new();
+    let broken = directory.write("broken", "broken");
+    let key = directory.write("live/a.key", Pair::new(&["a.example"]).key);
+    age(&broken);
+    age(&key);
+    let (crt, pem) = (directory.path("live/a.crt"), directory.path("live/a.pem"));
+    symlink(&broken, &crt).unwrap();
+    let resolver = builder().directory(directory.path("live")).build().unwrap();
+    let names = |path: &Path| {
+        let error = resolver.stats().last_error.unwrap();
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+    };
+    names(&crt);
+    fs::rename(&crt, &pem).unwrap();
+    for _ in 0..2 {
+        resolver.handle.shared.look(Look::Changed);
+    }
+    names(&pem);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_holds_nobody_up() {
+    let directory = Directory::new();
+    let a = Pair::new(&["a.example"]);
+    directory.write_pair("a", &a);
+    for name in ["b.crt", "b.key"] {
+        let mut mkfifo = std::process::Command::new("mkfifo");
+        assert!(mkfifo.arg(directory.path(name)).status().unwrap().success());
+    }
+    let path = directory.path("");
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(builder().directory(path).build()));
+    let resolver = ended
+        .recv_timeout(Duration::from_secs(20))
+        .unwrap()
+        .unwrap();
+    serves(&resolver, "a.example", &a);
+    let error = resolver.stats().last_error.unwrap();
+    assert!(error.contains("b.crt is no regular file"), "{error}");
+}
+
+#[test]
+fn who_asks_for_the_counters_waits_for_no_file() {
+    let directory = Directory::new();
+    let (crt, key) = directory.write_pair("a", &Pair::new(&["a.example"]));
+    let resolver = builder().files(&crt, &key).build().unwrap();
+    directory.write("a.crt", "broken");
+    resolver.reload();
+    let _reading = resolver.handle.shared.files.lock();
+    let (done, ended) = std::sync::mpsc::channel();
+    let other = resolver.clone();
+    std::thread::spawn(move || done.send((format!("{other:?}"), other.stats().last_error)));
+    let (shown, error) = ended.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(error.unwrap().contains("is not PEM"));
+    assert!(shown.contains("is not PEM"), "{shown}");
+}
+
+#[test]
+fn a_provider_that_panics_stops_neither_the_thread_nor_what_is_served() {
+    use std::sync::atomic::AtomicBool;
+
+    use tokio_rustls::rustls::crypto::KeyProvider;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+    use tokio_rustls::rustls::sign::SigningKey;
+
+    static BROKEN: AtomicBool = AtomicBool::new(false);
+    #[derive(Debug)]
+    struct Fragile;
+    impl KeyProvider for Fragile {
+        fn load_private_key(
+            &self,
+            key: PrivateKeyDer<'static>,
+        ) -> Result<Arc<dyn SigningKey>, Error> {
+            assert!(!BROKEN.load(Relaxed), "told to");
+            provider().key_provider.load_private_key(key)
+        }
+    }
+
+    let directory = Directory::new();
+    let write = |name: &str, pair: &Pair| {
+        let (crt, key) = directory.write_pair(name, pair);
+        age(&crt);
+        age(&key);
+    };
+    let [a, b, renewed] = ["a", "b", "a"].map(|name| Pair::new(&[&format!("{name}.example")]));
+    write("a", &a);
+    write("b", &b);
+    let mut fragile = (*provider()).clone();
+    fragile.key_provider = &Fragile;
+    let resolver = builder()
+        .directory(directory.path(""))
+        .provider(fragile.into())
+        .reload_every(Duration::from_millis(20))
+        .build()
+        .unwrap();
+    BROKEN.store(true, Relaxed);
+    write("a", &renewed);
+    eventually(|| resolver.stats().reload_errors > 1);
+    serves(&resolver, "a.example", &a);
+    // Broken itself, but it was good: that is not forgotten.
+    let key = directory.write("b.key", "broken");
+    age(&key);
+    BROKEN.store(false, Relaxed);
+    eventually(|| resolver.stats().reloads == 1);
+    serves(&resolver, "a.example", &renewed);
+    serves(&resolver, "b.example", &b);
+}
+
+#[test]
 fn lookups_go_on_while_files_are_reloaded() {
     let directory = Directory::new();
     let pairs = [(); 2].map(|()| Pair::new(&["a.example"]));

@@ -1,6 +1,5 @@
 //! How ticket keys are made, and why they may not be.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +14,10 @@ use super::key_file::{KeyFile, hex};
 use super::ring::{DerivedKeys, Ring};
 use super::seal::Crypto;
 use super::{Clock, Handle, Now, Shared, Source, Tally, TicketKeys};
-use crate::tls::watch::{Ticker, warn_if_public};
+use crate::tls::watch::{self, ReadError, Ticker, warn_if_public};
+
+/// Octets of a file of secrets, which is for comments, mostly.
+const MAX_FILE: usize = 1 << 16;
 
 /// How often a key file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -60,8 +62,23 @@ pub enum TicketKeyError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// A file holds half a secret: 32 digits, which an octet each could pass for
-    /// 32 random octets.
+    /// There is something else than a regular file, such as a pipe or a device.
+    /// It is not read, as that might never end.
+    #[error("{} is no regular file: put the contents into one", path.display())]
+    NoFile {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A file is longer than any with secrets has to be.
+    #[error("{} is longer than {most} octets: is it a file with secrets?", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// How long it may be.
+        most: usize,
+    },
+    /// A file holds half a secret: 32 hexadecimal digits, which could pass for 32
+    /// random octets.
     #[error(
         "{} holds 32 hexadecimal digits, which are a secret of 128 bits, and 256 are needed: \
          write 64 digits into it, as with `openssl rand -hex 32`",
@@ -222,13 +239,15 @@ impl<'a> TicketKeysBuilder<'a> {
         let path = path.as_ref();
         let (file, ring) = KeyFile::open(path, self.lead, (self.clock)(), &crypto)?;
         warn_if_public(path);
-        let shared = Arc::new(self.shared(crypto, Source::File(file), ring));
+        let shared = Arc::new(self.shared(crypto, Source::File(Box::new(file)), ring));
         let look = |shared: &Shared| {
             // It is logged there.
             let _ = shared.look(false);
         };
-        let (ticker, _) = Ticker::start("fw-tickets", LOOK_EVERY, Arc::downgrade(&shared), look)
-            .map_err(TicketKeyError::Thread)?;
+        let target = Arc::downgrade(&shared);
+        let (ticker, _) =
+            Ticker::start("fw-tickets", LOOK_EVERY, target, look, Shared::count_error)
+                .map_err(TicketKeyError::Thread)?;
         Ok(TicketKeys {
             handle: Arc::new(Handle {
                 shared,
@@ -262,11 +281,15 @@ impl<'a> TicketKeysBuilder<'a> {
 
 /// A file of secrets.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TicketKeyError> {
-    match fs::read(path) {
-        Ok(contents) => Ok(Zeroizing::new(contents)),
-        Err(source) => Err(TicketKeyError::Unreadable {
-            path: path.into(),
-            source,
-        }),
-    }
+    watch::read(path, MAX_FILE).map_err(|error| {
+        let path = path.into();
+        match error {
+            ReadError::Io(source) => TicketKeyError::Unreadable { path, source },
+            ReadError::NoFile => TicketKeyError::NoFile { path },
+            ReadError::TooLong => TicketKeyError::TooLong {
+                path,
+                most: MAX_FILE,
+            },
+        }
+    })
 }

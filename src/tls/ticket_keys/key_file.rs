@@ -18,20 +18,23 @@ type Key = Zeroizing<[u8; 32]>;
 pub(super) struct KeyFile {
     path: PathBuf,
     lead: Duration,
-    state: Mutex<State>,
+    /// Locked while the file is read.
+    pub(super) state: Mutex<State>,
+    /// What is wrong with it now, locked for a moment only.
+    error: Mutex<Option<String>>,
 }
 
-struct State {
+pub(super) struct State {
     /// Of the file that was read last, broken or not.
     stamp: Option<Stamp>,
-    /// Of the one that the last look read in vain: a fault counts if the next
-    /// one finds the same.
-    failed: Option<Stamp>,
+    /// Of the one that the last look read in vain, if it did, or that was
+    /// missing: a fault counts if the next one finds the same.
+    failed: Option<Option<Stamp>>,
     /// The keys in use, the current one first.
     known: Vec<Known>,
-    error: Option<String>,
 }
 
+#[derive(Clone)]
 struct Known {
     key: Key,
     /// The uptime at which it turned up; none if it was there at the start.
@@ -49,8 +52,7 @@ impl KeyFile {
     ) -> Result<(Self, Ring), TicketKeyError> {
         let stamp = Stamp::of(path).ok();
         let keys = parse(path, &read(path)?)?;
-        let mut known: Vec<Known> = Vec::new();
-        take_up(keys, &mut known, None, crypto);
+        let known = take_up(keys, &[], None, crypto);
         let ring = arrange(&known, None, lead, now);
         let file = Self {
             path: path.into(),
@@ -59,8 +61,8 @@ impl KeyFile {
                 stamp,
                 failed: None,
                 known,
-                error: None,
             }),
+            error: Mutex::default(),
         };
         Ok((file, ring))
     }
@@ -70,7 +72,7 @@ impl KeyFile {
     }
 
     pub(super) fn last_error(&self) -> Option<String> {
-        self.state.lock().error.clone()
+        self.error.lock().clone()
     }
 
     /// Reads the file if it changed, and puts its keys into `ring`. Says whether
@@ -89,64 +91,69 @@ impl KeyFile {
             let same = state.stamp.is_some_and(|old| old.same(&stamp));
             // Its writer may not be done.
             if same || !stamp.settled() {
+                state.failed = None;
                 return (Ok(false), false);
             }
         }
         let keys = read(&self.path).and_then(|contents| parse(&self.path, &contents));
         if !force {
             // It may have been empty for the moment of the look.
-            let confirmed = keys.is_ok() || all_same(&[state.failed], &[stamp]);
-            state.failed = stamp;
+            let last = state.failed.take();
+            let confirmed = keys.is_ok() || last.is_some_and(|last| all_same(&[last], &[stamp]));
+            state.failed = keys.is_err().then_some(stamp);
             if !confirmed || !all_same(&[stamp], &[Stamp::of(&self.path).ok()]) {
                 return (Ok(false), false);
             }
         }
-        state.stamp = stamp;
         let keys = match keys {
             Ok(keys) => keys,
             Err(error) => {
+                state.stamp = stamp;
                 let text = Some(error.to_string());
-                let counts = force || state.error != text;
-                state.error = text;
-                return (Err(error), counts);
+                let last = std::mem::replace(&mut *self.error.lock(), text.clone());
+                return (Err(error), force || last != text);
             }
         };
-        state.error = None;
-        if keys.iter().eq(state.known.iter().map(|known| &known.key)) {
-            return (Ok(false), false);
+        let changed = !keys.iter().eq(state.known.iter().map(|known| &known.key));
+        if changed {
+            // All of it before any of it counts: what panics in between is tried
+            // again.
+            let known = take_up(keys, &state.known, Some(now.uptime), crypto);
+            let encrypting = ring.read().encrypting(now).clone();
+            let new = Arc::new(arrange(&known, Some(&encrypting), self.lead, now));
+            state.known = known;
+            *ring.write() = new;
         }
-        let mut slot = ring.write();
-        let encrypting = slot.encrypting(now).clone();
-        take_up(keys, &mut state.known, Some(now.uptime), crypto);
-        *slot = Arc::new(arrange(&state.known, Some(&encrypting), self.lead, now));
-        (Ok(true), false)
+        state.stamp = stamp;
+        *self.error.lock() = None;
+        (Ok(changed), false)
     }
 }
 
-/// Makes `known` what the file lists; what is in both is kept as it is.
-fn take_up(keys: Vec<Key>, known: &mut Vec<Known>, since: Option<Duration>, crypto: &Crypto) {
-    let mut old = std::mem::take(known);
-    for key in keys {
-        let kept = old.iter().position(|known| known.key == key);
-        known.push(match kept {
-            Some(index) => old.swap_remove(index),
-            None => Known {
+/// What the file lists; what is in `old` too is kept as it is.
+fn take_up(keys: Vec<Key>, old: &[Known], since: Option<Duration>, crypto: &Crypto) -> Vec<Known> {
+    keys.into_iter()
+        .map(|key| {
+            let kept = old.iter().find(|known| known.key == key);
+            kept.cloned().unwrap_or_else(|| Known {
                 epoch: Arc::new(Epoch::new(
                     0,
                     crypto.extract(b"framewright ticket key 1", &key),
                 )),
                 key,
                 since,
-            },
-        });
-    }
+            })
+        })
+        .collect()
 }
 
 /// Which key makes tickets: the current one, unless it is too new and the one
 /// that did up to now is still listed.
 fn arrange(known: &[Known], encrypting: Option<&Arc<Epoch>>, lead: Duration, now: Now) -> Ring {
     let mut epochs: Vec<_> = known.iter().map(|known| known.epoch.clone()).collect();
-    let ready = known[0].since.map_or(Duration::ZERO, |since| since + lead);
+    let ready = known[0]
+        .since
+        .map_or(Duration::ZERO, |since| since.saturating_add(lead));
     let old = encrypting
         .and_then(|old| epochs.iter().position(|epoch| Arc::ptr_eq(epoch, old)))
         .filter(|index| *index != 0 && now.uptime < ready);

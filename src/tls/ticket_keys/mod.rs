@@ -122,7 +122,8 @@ impl TicketKeys {
 
     /// Keys that are derived from a secret in a file, with the defaults of
     /// [`builder`](Self::builder): 32 octets, or 64 hexadecimal digits with
-    /// white space around them. It is read once.
+    /// white space around them. It must be a regular file, not a pipe, and is read
+    /// once.
     ///
     /// 32 octets that are hexadecimal digits, as `openssl rand -hex 16` prints
     /// them, are refused: they are half as many random bits as it seems.
@@ -160,7 +161,9 @@ impl TicketKeys {
     /// A thread looks at the file's times, length and inode every second, and
     /// re-reads it once a change is a second old; [`reload`](Self::reload) does
     /// so at once. The thread ends with the last handle and ticketer. A broken
-    /// file leaves the keys as they were, is logged and counted.
+    /// file leaves the keys as they were, is logged and counted, as is anything
+    /// but a regular file of 64 KiB or less. So is one that is missing, if it still
+    /// is at the next look.
     ///
     /// A current key that was not in the file before opens tickets at once, but
     /// makes them only after the [lead](TicketKeysBuilder::lead), in which the
@@ -209,7 +212,8 @@ impl TicketKeys {
         self.handle.shared.look(true)
     }
 
-    /// What these keys have done up to now, for all ticketers together.
+    /// What these keys have done up to now, for all ticketers together. Waits for
+    /// no file.
     #[must_use]
     pub fn stats(&self) -> TicketKeyStats {
         let shared = &self.handle.shared;
@@ -262,7 +266,8 @@ pub struct TicketKeyStats {
     /// How often the set of keys changed.
     pub rotations: u64,
     /// How often a key file was found unreadable or broken. The same fault is
-    /// counted once, however often the file is looked at.
+    /// counted once, however often the file is looked at. A panic of the thread
+    /// that looks, which goes on, is counted each time.
     pub reload_errors: u64,
     /// What is wrong with the key file now, if anything.
     pub last_error: Option<String>,
@@ -300,7 +305,7 @@ struct Shared {
 
 enum Source {
     Derived(DerivedKeys),
-    File(KeyFile),
+    File(Box<KeyFile>),
 }
 
 /// A moment, by both clocks.
@@ -332,6 +337,10 @@ impl Shared {
         slot.clone()
     }
 
+    fn count_error(&self) {
+        count(&self.tally.reload_errors);
+    }
+
     /// Looks whether a key file changed, and takes it up.
     fn look(&self, force: bool) -> Result<bool, TicketKeyError> {
         let Source::File(file) = &self.source else {
@@ -345,7 +354,7 @@ impl Shared {
                 tracing::info!(path = %file.path().display(), "ticket keys changed");
             }
             Err(error) if counts => {
-                count(&self.tally.reload_errors);
+                self.count_error();
                 let error: &dyn std::error::Error = error;
                 tracing::warn!(error, "ticket keys stay as they were");
             }

@@ -64,6 +64,13 @@ fn file_keys(path: &Path, clock: &TestClock) -> TicketKeys {
         .unwrap()
 }
 
+/// The same, that look at the file only when they are told to.
+fn still_file_keys(path: &Path, clock: &TestClock) -> TicketKeys {
+    let mut keys = file_keys(path, clock);
+    Arc::get_mut(&mut keys.handle).unwrap()._ticker = None;
+    keys
+}
+
 fn unbound(keys: &TicketKeys) -> Arc<dyn ProducesTickets> {
     keys.ticketer(TicketBinding::new())
 }
@@ -522,6 +529,109 @@ fn a_changed_file_is_found_by_itself_and_a_fault_counted_once() {
     assert!(shared.upgrade().is_some());
     drop(ticketer);
     eventually(|| shared.upgrade().is_none());
+}
+
+#[test]
+fn a_moments_fault_of_a_file_is_none() {
+    let directory = Directory::new();
+    let a = format!("current {}", digits('a'));
+    let path = directory.write("keys", &a);
+    age(&path);
+    let keys = still_file_keys(&path, &TestClock::at(1000));
+    let look = || {
+        let _ = keys.handle.shared.look(false);
+        keys.stats().reload_errors
+    };
+    let mend = || {
+        directory.write("keys", &a);
+        age(&path);
+        look()
+    };
+    type Spoil<'a> = &'a dyn Fn();
+    let empty: Spoil<'_> = &|| {
+        directory.write("keys", "");
+        age(&path);
+    };
+    let remove: Spoil<'_> = &|| std::fs::remove_file(&path).unwrap();
+    for (n, spoil) in (0..).zip([empty, remove]) {
+        // Also when it comes a second time, for a moment again.
+        for _ in 0..2 {
+            spoil();
+            assert_eq!(look(), n);
+            assert_eq!(mend(), n);
+        }
+        spoil();
+        assert_eq!([look(), look(), look()], [n, n + 1, n + 1]);
+        assert!(keys.stats().last_error.is_some());
+        assert_eq!(mend(), n + 1);
+        assert_eq!(keys.stats().last_error, None);
+    }
+}
+
+#[test]
+fn a_lead_may_be_without_end() {
+    let directory = Directory::new();
+    let (a, b) = (digits('a'), digits('b'));
+    let path = directory.write("keys", format!("current {a}"));
+    let clock = TestClock::at(START);
+    let late = unbound(&file_keys(&path, &clock));
+    let keys = {
+        let clock = clock.clone();
+        TicketKeys::builder(&ring_provider::default_provider())
+            .lead(Duration::MAX)
+            .clock(move || clock.now())
+            .key_file(&path)
+            .unwrap()
+    };
+    directory.write("keys", format!("current {b}\nprevious {a}"));
+    assert!(keys.reload().unwrap());
+    clock.advance(1_000_000);
+    let ticket = unbound(&keys).encrypt(b"session").unwrap();
+    assert!(late.decrypt(&ticket).is_some());
+    directory.write("keys", format!("current {b}"));
+    assert!(keys.reload().unwrap());
+    let ticket = unbound(&keys).encrypt(b"session").unwrap();
+    assert!(late.decrypt(&ticket).is_none());
+}
+
+#[test]
+fn who_asks_for_the_counters_waits_for_no_file() {
+    let directory = Directory::new();
+    let path = directory.write("keys", format!("current {}", digits('a')));
+    let keys = file_keys(&path, &TestClock::at(1000));
+    directory.write("keys", "");
+    keys.reload().unwrap_err();
+    let Source::File(file) = &keys.handle.shared.source else {
+        unreachable!()
+    };
+    let _reading = file.state.lock();
+    let (done, ended) = std::sync::mpsc::channel();
+    let other = keys.clone();
+    std::thread::spawn(move || done.send((format!("{other:?}"), other.stats().last_error)));
+    let (shown, error) = ended.recv_timeout(Duration::from_secs(20)).unwrap();
+    let error = error.unwrap();
+    assert!(error.contains("no `current` key"), "{error}");
+    assert!(shown.contains("no `current` key"), "{shown}");
+}
+
+#[test]
+fn only_short_regular_files_are_read() {
+    let directory = Directory::new();
+    let line = format!("current {}\n", digits('a'));
+    let comment = "#".repeat((1 << 16) - line.len());
+    let path = directory.write("keys", format!("{line}{comment}"));
+    let keys = file_keys(&path, &TestClock::at(1000));
+    directory.write("keys", format!("{line}{comment}#"));
+    let text = keys.reload().unwrap_err().to_string();
+    assert!(text.contains("longer than 65536 octets"), "{text}");
+    let path = directory.path("");
+    for made in [
+        TicketKeys::from_secret_file(&path, &provider()),
+        TicketKeys::from_key_file(&path, &provider()),
+    ] {
+        let text = made.unwrap_err().to_string();
+        assert!(text.contains("no regular file"), "{text}");
+    }
 }
 
 #[test]
