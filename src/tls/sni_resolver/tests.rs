@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::crypto::{CryptoProvider, KeyProvider};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::SigningKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{AlertDescription, Error, ServerConfig};
 
@@ -43,6 +45,25 @@ fn serves(resolver: &SniResolver, name: &str, pair: &Pair) {
 fn refuses(resolver: &SniResolver, name: &str) {
     let alert = Error::AlertReceived(AlertDescription::AccessDenied);
     assert_eq!(shown(resolver, name), Err(alert), "{name}");
+}
+
+/// Loads keys, after what the test does first.
+#[derive(Debug)]
+struct Loader(fn());
+
+impl Loader {
+    fn provider(&'static self) -> Arc<CryptoProvider> {
+        let mut provider = (*provider()).clone();
+        provider.key_provider = self;
+        Arc::new(provider)
+    }
+}
+
+impl KeyProvider for Loader {
+    fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        (self.0)();
+        provider().key_provider.load_private_key(key)
+    }
 }
 
 #[test]
@@ -357,20 +378,30 @@ fn a_writer_is_given_time_to_finish() {
 
 #[test]
 fn a_fresh_file_is_not_read_yet() {
+    static LOADED: AtomicUsize = AtomicUsize::new(0);
+    static LOADER: Loader = Loader(|| {
+        LOADED.fetch_add(1, Relaxed);
+    });
+
     let directory = Directory::new();
     let (old, new) = (Pair::new(&["a.example"]), Pair::new(&["a.example"]));
     let (crt, key) = directory.write_pair("a", &old);
     age(&crt);
     age(&key);
-    let resolver = builder().files(&crt, &key).build().unwrap();
+    let resolver = builder().provider(LOADER.provider()).files(&crt, &key);
+    let resolver = resolver.build().unwrap();
+    let looks = |loaded: usize, pair: &Pair| {
+        resolver.handle.shared.look(Look::Changed);
+        assert_eq!(LOADED.load(Relaxed), loaded);
+        serves(&resolver, "a.example", pair);
+    };
     // Both fit each other, so that only their age keeps them out.
     directory.write_pair("a", &new);
-    resolver.handle.shared.look(Look::Changed);
-    serves(&resolver, "a.example", &old);
+    looks(1, &old);
     age(&crt);
     age(&key);
-    resolver.handle.shared.look(Look::Changed);
-    serves(&resolver, "a.example", &new);
+    looks(2, &new);
+    looks(2, &new);
 }
 
 #[test]
@@ -489,24 +520,8 @@ fn who_asks_for_the_counters_waits_for_no_file() {
 
 #[test]
 fn a_provider_that_panics_stops_neither_the_thread_nor_what_is_served() {
-    use std::sync::atomic::AtomicBool;
-
-    use tokio_rustls::rustls::crypto::KeyProvider;
-    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-    use tokio_rustls::rustls::sign::SigningKey;
-
     static BROKEN: AtomicBool = AtomicBool::new(false);
-    #[derive(Debug)]
-    struct Fragile;
-    impl KeyProvider for Fragile {
-        fn load_private_key(
-            &self,
-            key: PrivateKeyDer<'static>,
-        ) -> Result<Arc<dyn SigningKey>, Error> {
-            assert!(!BROKEN.load(Relaxed), "told to");
-            provider().key_provider.load_private_key(key)
-        }
-    }
+    static LOADER: Loader = Loader(|| assert!(!BROKEN.load(Relaxed), "told to"));
 
     let directory = Directory::new();
     let write = |name: &str, pair: &Pair| {
@@ -517,11 +532,9 @@ fn a_provider_that_panics_stops_neither_the_thread_nor_what_is_served() {
     let [a, b, renewed] = ["a", "b", "a"].map(|name| Pair::new(&[&format!("{name}.example")]));
     write("a", &a);
     write("b", &b);
-    let mut fragile = (*provider()).clone();
-    fragile.key_provider = &Fragile;
     let resolver = builder()
         .directory(directory.path(""))
-        .provider(fragile.into())
+        .provider(LOADER.provider())
         .reload_every(Duration::from_millis(20))
         .build()
         .unwrap();
