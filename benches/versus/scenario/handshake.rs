@@ -1,5 +1,6 @@
 //! Connecting again and again: what resumption and remembered verifications
-//! save. Stock is hyper-rustls as it comes, framewright its connector; the server
+//! save. Stock is hyper-rustls as it comes, in the timeout that anyone would put
+//! round it and that framewright's connector has built in; the server
 //! is bare rustls for both, with a chain of three certificates. A connect is over
 //! when the server's first octet is there, and so are its tickets.
 
@@ -22,6 +23,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{
@@ -55,6 +57,9 @@ const COST: &str = "resumed CPU over full";
 const VERIFICATION: &str = "verification";
 
 const NAMES: usize = 64;
+
+/// For a connect of stock, as in framewright's connector.
+const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Handshake;
 
@@ -337,7 +342,7 @@ impl Client {
     async fn connect(&mut self, uri: &Uri) -> Result<bool> {
         Ok(match self {
             Self::Stock(connector) => {
-                let io = connector.call(uri.clone()).await?;
+                let io = timeout(LIMIT, connector.call(uri.clone())).await??;
                 let resumed = match &io {
                     MaybeHttpsStream::Https(tls) => {
                         let kind = tls.inner().get_ref().1.handshake_kind();
