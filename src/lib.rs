@@ -96,8 +96,8 @@
 //! - `listener` (default): [`Listener`].
 //! - `axum`, `tonic`: the listener as theirs.
 //! - `ring`, `aws-lc-rs`: those providers of rustls, passed on for convenience.
-//!   On a CPU with AVX-512 aws-lc-rs was measured 1.27 times as fast in bulk; on
-//!   one with VAES and without AVX-512 it was the reverse.
+//!   On a CPU with AVX-512 aws-lc-rs was measured 1.27 times as fast in bulk; it
+//!   may be the reverse on others.
 //!
 //! [hyper]: https://docs.rs/hyper
 
