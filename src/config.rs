@@ -27,6 +27,10 @@ pub struct Config {
     pub(crate) defer_flush: bool,
     pub(crate) turn: u32,
     pub(crate) no_rfc7540_priorities: bool,
+    pub(crate) schedule: bool,
+    pub(crate) stream_queue: u32,
+    pub(crate) connection_queue: usize,
+    pub(crate) stream_handles: bool,
     /// The IO below is TLS: it is given whole records, and reads ahead itself.
     pub(crate) tls_records: bool,
 }
@@ -51,6 +55,10 @@ impl Config {
             defer_flush: true,
             turn: 32,
             no_rfc7540_priorities: true,
+            schedule: true,
+            stream_queue: 64 * 1024,
+            connection_queue: 4 << 20,
+            stream_handles: false,
             tls_records: false,
         }
     }
@@ -149,6 +157,56 @@ impl Config {
     #[must_use]
     pub fn no_rfc7540_priorities(mut self, announce: bool) -> Self {
         self.no_rfc7540_priorities = announce;
+        self
+    }
+
+    /// Whether streams are scheduled by their priorities (RFC 9218, section 10):
+    /// while the socket is full and two streams or more are open, DATA waits in
+    /// a queue for each stream, and the most urgent goes first. The stack is told
+    /// of the peer's credit only as these queues have room, so that DATA that
+    /// cannot go yet does not stand in the way of what can.
+    ///
+    /// Without it frames go out in the order in which the stack writes them, and
+    /// flow control passes unchanged.
+    ///
+    /// # Default
+    ///
+    /// Yes.
+    #[must_use]
+    pub fn schedule(mut self, schedule: bool) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Octets of DATA that may wait to be scheduled: of each stream, and of a
+    /// connection in all, its other frames included. A stream that is alone may
+    /// have up to 1 MiB of credit, so that it never waits for more; beyond the
+    /// connection's bound the stack has to wait.
+    ///
+    /// # Default
+    ///
+    /// 64 KiB and 4 MiB. From 64 KiB to 16 MiB, and from as much to 1 GiB.
+    #[must_use]
+    pub fn queue(mut self, stream: u32, connection: usize) -> Self {
+        self.stream_queue = stream.clamp(64 << 10, 16 << 20);
+        self.connection_queue = connection.clamp(self.stream_queue as usize, 1 << 30);
+        self
+    }
+
+    /// Whether requests (on a server) and responses (on a client) get a
+    /// `StreamHandle` in their extensions. The transport
+    /// marks each inbound header block with one field,
+    /// `framewright-stream`, which the stack above decodes like any other;
+    /// `PriorityLayer` takes it out again. So turn it on
+    /// where such a layer is there, or handlers see the field. The peer never
+    /// does.
+    ///
+    /// # Default
+    ///
+    /// No.
+    #[must_use]
+    pub fn stream_handles(mut self, handles: bool) -> Self {
+        self.stream_handles = handles;
         self
     }
 

@@ -26,5 +26,6 @@ pub(crate) mod priority_update;
 pub(crate) mod scheduler;
 pub(crate) mod settings;
 pub(crate) mod stream_set;
+pub(crate) mod stream_state;
 #[cfg(test)]
 pub(crate) mod testing;
