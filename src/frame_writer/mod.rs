@@ -3,7 +3,6 @@
 mod config;
 mod data;
 mod flush;
-mod lane;
 mod queue;
 mod ready;
 mod report;

@@ -10,12 +10,16 @@ use bytes::Bytes;
 use super::{
     config::FrameWriterConfig,
     data::{Data, DataQueue, Front},
-    lane::{Lane, LaneFrame, Next, is_block},
 };
 use crate::{
     BufferPool, Flags, Frame, FrameError, FrameType, Head, Priority, StreamId,
     proto::{
-        batch::Batch, frame::DEFAULT_MAX_FRAME_SIZE, scheduler::Scheduler, stream_set::StreamSet,
+        batch::Batch,
+        cut::header_block,
+        frame::DEFAULT_MAX_FRAME_SIZE,
+        lane::{Lane, LaneFrame, Next, is_block},
+        scheduler::Scheduler,
+        stream_set::StreamSet,
     },
 };
 
@@ -32,7 +36,7 @@ pub(super) struct Queue {
     bound: u64,
     /// Octets that are cut and not yet written, for the bound.
     pub(super) in_flight: u64,
-    lane: Lane,
+    lane: Lane<Bytes>,
     /// Streams with DATA, or with a fenced header block in the lane.
     streams: BTreeMap<StreamId, DataQueue>,
     /// The sum over `streams`.
@@ -131,6 +135,7 @@ impl Queue {
             head,
             payload: frame.into_payload(),
             fenced,
+            cost: head.wire_len(),
         });
         if kind == FrameType::HEADERS && head.flags.contains(Flags::END_STREAM) {
             self.end(head.stream);
@@ -253,7 +258,7 @@ impl Queue {
             Next::Frame | Next::Fenced(_) => {
                 if let Some(frame) = self.lane.pop() {
                     let stream = frame.fenced.then_some(frame.head.stream);
-                    frame.write(self.limit as usize, out, pool);
+                    write_lane_frame(frame, self.limit as usize, out, pool);
                     if let Some(stream) = stream {
                         self.block_written(stream);
                     }
@@ -302,6 +307,23 @@ impl Queue {
                 self.forget_if_done(stream);
             }
         }
+    }
+}
+
+/// Writes a frame of the lane; a header block over the limit as several.
+fn write_lane_frame(frame: LaneFrame<Bytes>, limit: usize, out: &mut Batch, pool: &BufferPool) {
+    if !is_block(frame.head.kind) {
+        out.begin(pool, frame.head);
+        out.put_payload(pool, frame.payload);
+        return;
+    }
+    // Of an empty block no piece would keep the owner of the octets.
+    out.retire(frame.payload.clone());
+    for piece in header_block(frame.head, frame.payload, limit) {
+        out.begin(pool, piece.head);
+        out.put_octets(pool, &piece.prefix);
+        out.put_payload(pool, piece.fragment);
+        out.put_payload(pool, piece.padding);
     }
 }
 

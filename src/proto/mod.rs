@@ -18,6 +18,7 @@ pub(crate) mod deframer;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub(crate) mod inbound;
+pub(crate) mod lane;
 pub(crate) mod outbound;
 pub(crate) mod preface;
 pub(crate) mod priority;
@@ -25,6 +26,7 @@ pub(crate) mod priority_field;
 pub(crate) mod priority_update;
 pub(crate) mod scheduler;
 pub(crate) mod settings;
+pub(crate) mod staged;
 pub(crate) mod stream_set;
 pub(crate) mod stream_state;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 pub(crate) mod handle;
 mod plan;
 mod read;
-mod staged;
 pub(crate) mod stats;
 mod tally;
 #[cfg(feature = "tls")]

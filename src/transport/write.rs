@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use super::plan::{LEADS, SLICES, plan_leads, plan_slices, whole_records};
-use super::staged::Staged;
 use super::tally::{Seen, Written};
 use crate::config::Config;
 use crate::proto::batch_size::{BatchSize, TLS_RECORD};
@@ -17,6 +16,7 @@ use crate::proto::counts::FrameCounts;
 use crate::proto::deferral::Deferral;
 use crate::proto::head::{Flags, FrameType, Head};
 use crate::proto::outbound::{Lead, Outbound, Wire};
+use crate::proto::staged::Staged;
 
 #[derive(Debug)]
 pub(super) struct WriteSide {

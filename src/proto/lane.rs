@@ -2,48 +2,23 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use super::head::{Flags, FrameType, Head, StreamId};
 
-use crate::{
-    BufferPool, Flags, FrameType, Head, StreamId,
-    proto::{batch::Batch, cut::header_block},
-};
-
-/// A frame of the lane.
+/// A frame of the lane, or a whole header block. What its octets are kept in is
+/// its user's choice.
 #[derive(Debug)]
-pub(super) struct LaneFrame {
-    pub(super) head: Head,
-    pub(super) payload: Bytes,
+pub(crate) struct LaneFrame<P> {
+    /// The first head.
+    pub(crate) head: Head,
+    pub(crate) payload: P,
     /// A header block whose own stream had something queued when it came.
-    pub(super) fenced: bool,
-}
-
-impl LaneFrame {
+    pub(crate) fenced: bool,
     /// What it counts against the bound.
-    pub(super) fn cost(&self) -> u64 {
-        self.head.wire_len()
-    }
-
-    /// Writes the frame; a header block over the limit as several.
-    pub(super) fn write(self, limit: usize, out: &mut Batch, pool: &BufferPool) {
-        if !is_block(self.head.kind) {
-            out.begin(pool, self.head);
-            out.put_payload(pool, self.payload);
-            return;
-        }
-        // Of an empty block no piece would keep the owner of the octets.
-        out.retire(self.payload.clone());
-        for piece in header_block(self.head, self.payload, limit) {
-            out.begin(pool, piece.head);
-            out.put_octets(pool, &piece.prefix);
-            out.put_payload(pool, piece.fragment);
-            out.put_payload(pool, piece.padding);
-        }
-    }
+    pub(crate) cost: u64,
 }
 
 /// Whether frames of this type hold a header block.
-pub(super) fn is_block(kind: FrameType) -> bool {
+pub(crate) fn is_block(kind: FrameType) -> bool {
     matches!(kind, FrameType::HEADERS | FrameType::PUSH_PROMISE)
 }
 
@@ -64,18 +39,18 @@ pub(super) fn is_block(kind: FrameType) -> bool {
 /// - PING and the connection's `WINDOW_UPDATE` are tied to none of these, and
 ///   late ones do harm: a peer takes the connection for dead, or runs out of
 ///   credit on all of its streams.
-#[derive(Debug, Default)]
-pub(super) struct Lane {
-    ordered: VecDeque<(u64, LaneFrame)>,
+#[derive(Debug)]
+pub(crate) struct Lane<P> {
+    ordered: VecDeque<(u64, LaneFrame<P>)>,
     /// What may go around a fenced block.
-    around: VecDeque<(u64, LaneFrame)>,
+    around: VecDeque<(u64, LaneFrame<P>)>,
     next: u64,
     cost: u64,
 }
 
 /// What the lane has to send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Nothing,
     /// [`Lane::pop`] gives it.
     Frame,
@@ -84,14 +59,25 @@ pub(super) enum Next {
     Fenced(StreamId),
 }
 
-impl Lane {
+impl<P> Default for Lane<P> {
+    fn default() -> Self {
+        Self {
+            ordered: VecDeque::new(),
+            around: VecDeque::new(),
+            next: 0,
+            cost: 0,
+        }
+    }
+}
+
+impl<P> Lane<P> {
     /// What waits here, counted against the bound.
-    pub(super) fn cost(&self) -> u64 {
+    pub(crate) fn cost(&self) -> u64 {
         self.cost
     }
 
-    pub(super) fn push(&mut self, frame: LaneFrame) {
-        self.cost += frame.cost();
+    pub(crate) fn push(&mut self, frame: LaneFrame<P>) {
+        self.cost += frame.cost;
         let seq = self.next;
         self.next += 1;
         let around = match frame.head.kind {
@@ -107,7 +93,7 @@ impl Lane {
         lane.push_back((seq, frame));
     }
 
-    pub(super) fn next(&self) -> Next {
+    pub(crate) fn next(&self) -> Next {
         match (self.ordered.front(), self.around.front()) {
             (None, None) => Next::Nothing,
             (Some((_, frame)), None) if frame.fenced => Next::Fenced(frame.head.stream),
@@ -116,7 +102,7 @@ impl Lane {
     }
 
     /// Takes out what is next.
-    pub(super) fn pop(&mut self) -> Option<LaneFrame> {
+    pub(crate) fn pop(&mut self) -> Option<LaneFrame<P>> {
         let around = match (self.ordered.front(), self.around.front()) {
             (Some((first, frame)), Some((second, _))) => frame.fenced || second < first,
             (None, _) => true,
@@ -128,12 +114,12 @@ impl Lane {
             &mut self.ordered
         };
         let (_, frame) = lane.pop_front()?;
-        self.cost -= frame.cost();
+        self.cost -= frame.cost;
         Some(frame)
     }
 
     /// Takes `END_STREAM` off the stream's header blocks.
-    pub(super) fn clear_end_stream(&mut self, stream: StreamId) {
+    pub(crate) fn clear_end_stream(&mut self, stream: StreamId) {
         for (_, frame) in &mut self.ordered {
             if frame.head.stream == stream && frame.head.kind == FrameType::HEADERS {
                 frame.head.flags = frame.head.flags.without(Flags::END_STREAM);

@@ -12,7 +12,7 @@ const LARGEST: usize = 256 * 1024;
 
 /// Copied octets in pooled buffers, in order. Holds no buffer while empty.
 #[derive(Debug)]
-pub(super) struct Staged {
+pub(crate) struct Staged {
     pool: BufferPool,
     /// None of them is empty.
     bufs: VecDeque<PooledBuf>,
@@ -25,7 +25,7 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    pub(super) fn new(pool: BufferPool) -> Self {
+    pub(crate) fn new(pool: BufferPool) -> Self {
         Self {
             pool,
             bufs: VecDeque::new(),
@@ -35,20 +35,20 @@ impl Staged {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Where the next octet goes, counted from the first that ever was.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.appended
     }
 
-    pub(super) fn append(&mut self, mut octets: &[u8]) {
+    pub(crate) fn append(&mut self, mut octets: &[u8]) {
         self.len += octets.len();
         self.appended += octets.len() as u64;
         if let Some(last) = self.bufs.back_mut() {
@@ -72,7 +72,7 @@ impl Staged {
 
     /// Puts other octets in the place of those at `position`. Returns `false`,
     /// with nothing changed, if the first of them is written already.
-    pub(super) fn replace(&mut self, position: u64, octets: &[u8]) -> bool {
+    pub(crate) fn replace(&mut self, position: u64, octets: &[u8]) -> bool {
         let unwritten_from = self.appended - self.len as u64;
         let Some(at) = position.checked_sub(unwritten_from) else {
             return false;
@@ -92,7 +92,7 @@ impl Staged {
 
     /// The octets, oldest first, in at most as many slices as `out` takes.
     /// Returns how many slices it filled, and how many octets are in them.
-    pub(super) fn slices<'a>(&'a self, out: &mut [&'a [u8]]) -> (usize, usize) {
+    pub(crate) fn slices<'a>(&'a self, out: &mut [&'a [u8]]) -> (usize, usize) {
         let mut octets = 0;
         let mut count = 0;
         let mut skip = self.written;
@@ -107,7 +107,7 @@ impl Staged {
     }
 
     /// Up to `n` octets are written. Returns how many of them were ours.
-    pub(super) fn advance(&mut self, n: usize) -> usize {
+    pub(crate) fn advance(&mut self, n: usize) -> usize {
         let ours = n.min(self.len);
         self.len -= ours;
         self.written += ours;
