@@ -29,5 +29,6 @@ pub(crate) mod settings;
 pub(crate) mod staged;
 pub(crate) mod stream_set;
 pub(crate) mod stream_state;
+pub(crate) mod tag;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::stats::{ConnectionStats, SharedStats};
+use super::stream_table::StreamTable;
 use crate::proto::frame::{Frame, FrameError};
 use crate::proto::head::{FrameType, StreamId};
 use crate::proto::priority::Priority;
@@ -39,6 +40,15 @@ pub struct ConnectionHandle {
 impl ConnectionHandle {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Which end of the connection this is.
+    pub(super) fn is_client(&self) -> bool {
+        self.shared.is_client
     }
 
     /// What has gone over the connection so far. Still answers once the
@@ -104,7 +114,11 @@ impl ConnectionHandle {
         if !self.shared.is_client {
             return Err(HandleError::NotClient);
         }
-        self.send_frames([Frame::priority_update(stream, priority)])
+        self.send_frames([Frame::priority_update(stream, priority)])?;
+        if let Some(state) = self.shared.find_stream(stream) {
+            state.set_priority(priority);
+        }
+        Ok(())
     }
 
     /// Sends a PING with a random payload and returns the time until its
@@ -147,8 +161,9 @@ impl fmt::Debug for ConnectionHandle {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandleError {
-    /// The connection has ended, or is about to.
-    #[error("the connection is closed")]
+    /// The connection has ended, or is about to; or the stream has that was asked
+    /// for.
+    #[error("the connection or the stream is closed")]
     Closed,
     /// The HTTP/2 stack keeps state behind frames of this type, and would not
     /// know of one that it did not send.
@@ -212,8 +227,10 @@ impl From<Frame> for Request {
 
 /// What a connection and its handles share.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub(super) stats: SharedStats,
+    /// The streams, if the layers above get handles on them.
+    pub(super) streams: Option<StreamTable>,
     /// Which end of the connection this is.
     is_client: bool,
     #[cfg(feature = "tls")]
@@ -237,11 +254,18 @@ struct Requests {
 }
 
 impl Shared {
-    pub(super) fn new(is_client: bool) -> Self {
-        Self {
+    /// Of a new connection. With `stream_handles` the layers above find it, for
+    /// as long as it is open.
+    pub(crate) fn new(is_client: bool, stream_handles: bool) -> Arc<Self> {
+        let shared = Arc::new(Self {
             is_client,
+            streams: stream_handles.then(StreamTable::new),
             ..Self::default()
+        });
+        if let Some(streams) = &shared.streams {
+            streams.register(&shared);
         }
+        shared
     }
 
     /// Says what the TLS handshake came to, once.
@@ -274,12 +298,13 @@ impl Shared {
         requests.pings += pings;
         requests.queue.extend(new);
         self.pending.store(true, Ordering::Release);
-        let task = requests.task.clone();
-        drop(requests);
-        if let Some(task) = task {
-            task.wake();
-        }
+        wake(requests);
         Ok(())
+    }
+
+    /// Wakes the task that drives the connection.
+    pub(super) fn wake(&self) {
+        wake(self.requests.lock());
     }
 
     /// Remembers the task to wake for a request, from now on.
@@ -320,13 +345,16 @@ impl Shared {
     }
 
     /// The connection is gone.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut requests = self.requests.lock();
         requests.closed = true;
         self.forget(requests);
     }
 
-    fn forget(&self, mut requests: parking_lot::MutexGuard<'_, Requests>) {
+    fn forget(&self, mut requests: MutexGuard<'_, Requests>) {
+        if let Some(streams) = &self.streams {
+            streams.close();
+        }
         let queue = std::mem::take(&mut requests.queue);
         let task = requests.task.take();
         requests.octets = 0;
@@ -335,5 +363,14 @@ impl Shared {
         // Dropped without the lock: answers wake other tasks, and what a waker
         // owns may use a handle.
         drop((queue, task));
+    }
+}
+
+/// Wakes the task, without the lock.
+fn wake(requests: MutexGuard<'_, Requests>) {
+    let task = requests.task.clone();
+    drop(requests);
+    if let Some(task) = task {
+        task.wake();
     }
 }

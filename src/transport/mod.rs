@@ -4,6 +4,8 @@ pub(crate) mod handle;
 mod plan;
 mod read;
 pub(crate) mod stats;
+pub(crate) mod stream_handle;
+mod stream_table;
 mod tally;
 #[cfg(feature = "tls")]
 mod tls;
@@ -149,7 +151,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
             read: ReadSide::new(config, reading),
             write: WriteSide::new(config, is_server),
             pings: Vec::new(),
-            shared: Arc::new(Shared::new(!is_server)),
+            shared: Shared::new(!is_server, config.stream_handles),
             task: None,
             error: None,
             published: 0,
