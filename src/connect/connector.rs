@@ -267,7 +267,7 @@ impl Shared {
         target: Target,
     ) -> Result<ClientStream<T>, ConnectError>
     where
-        T: Read + Write + Unpin,
+        T: Read + Write + Unpin + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         let Target { host, tls } = target;

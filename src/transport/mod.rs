@@ -129,7 +129,7 @@ struct Ping {
     answer: oneshot::Sender<Duration>,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
     /// The server's end of a connection.
     #[expect(clippy::needless_pass_by_value, reason = "as builders are handed over")]
     pub fn server(io: IO, config: Config) -> Self {
@@ -160,7 +160,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
             inner: Box::new(inner),
         }
     }
+}
 
+impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
     /// A handle on the connection, for other tasks.
     pub fn handle(&self) -> ConnectionHandle {
         self.inner.shared.stats.publish(&self.inner.stats());

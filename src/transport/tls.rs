@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::connect::ReadAhead;
 use crate::tls::{HandshakeInfo, verification};
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<server::TlsStream<ReadAhead<IO>>> {
+impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<server::TlsStream<ReadAhead<IO>>> {
     /// Accepts a TLS connection on `io`, with read-ahead below TLS and whole
     /// records above it.
     ///
@@ -45,7 +45,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<server::TlsStream<ReadAhead<I
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<client::TlsStream<ReadAhead<IO>>> {
+impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<client::TlsStream<ReadAhead<IO>>> {
     /// Makes a TLS connection to `name` on `io`, with read-ahead below TLS and
     /// whole records above it.
     ///

@@ -138,7 +138,7 @@ fn started(mock: &Mock, config: Config) -> Transport<Mock> {
 }
 
 /// The same, over an IO in front of the mock.
-fn started_on<IO: AsyncRead + AsyncWrite + Unpin>(
+fn started_on<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
     io: IO,
     mock: &Mock,
     config: Config,
