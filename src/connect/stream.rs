@@ -168,3 +168,54 @@ impl<T: Read + Write + Unpin> AsyncWrite for ClientStream<T> {
         AsyncWrite::poll_shutdown(Pin::new(self.io.inner_mut()), cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+    use tower_service::Service;
+
+    use super::*;
+    use crate::connect::Connector;
+
+    #[tokio::test]
+    async fn the_transport_finds_the_socket() {
+        let made = rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.into())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let mut connector = Connector::builder().with_roots(roots).build().unwrap();
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for scheme in ["http", "https"] {
+            let uri = format!("{scheme}://localhost:{}", address.port());
+            let connecting = connector.call(uri.parse().unwrap());
+            let accepting = async {
+                let (tcp, _) = listener.accept().await.unwrap();
+                match scheme {
+                    "https" => drop(acceptor.accept(tcp).await.unwrap()),
+                    _ => drop(tcp),
+                }
+            };
+            let (stream, ()) = tokio::join!(connecting, accepting);
+            let stream = stream.unwrap();
+            let tcp = either!(stream.io.inner(), io => io.tcp_below());
+            let expected = stream.get_ref().inner();
+            assert!(std::ptr::eq(tcp.expect("TCP below"), expected));
+        }
+    }
+}

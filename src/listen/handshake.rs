@@ -102,7 +102,10 @@ async fn establish(
 ) -> Result<ServerStream, Failure> {
     let config = setup.config.clone();
     let mut stream = match &setup.tls {
-        None => ServerStream::tcp(Transport::server(socket, config)),
+        None => {
+            let io = Transport::server(socket, config);
+            ServerStream::tcp(io.over_tcp(|socket| Some(&socket.tcp)))
+        }
         Some(acceptor) => {
             let accept = Transport::accept_tls(acceptor, socket, config);
             let accepted = timeout(setup.handshake_timeout, accept).await;
@@ -114,7 +117,7 @@ async fn establish(
                 true => &shared.resumed_handshakes,
                 false => &shared.full_handshakes,
             });
-            ServerStream::tls(io)
+            ServerStream::tls(io.with_socket(|tls| Some(&tls.get_ref().0.get_ref().tcp)))
         }
     };
     let sniffed = timeout(setup.preface_timeout, stream.sniff()).await;

@@ -65,6 +65,12 @@ impl ServerStream {
         &self.socket().tcp
     }
 
+    /// The same, as the transport finds it.
+    #[cfg(test)]
+    pub(super) fn tcp_below(&self) -> Option<&TcpStream> {
+        either!(&self.io, io => io.tcp_below())
+    }
+
     /// A handle on the connection, for other tasks.
     #[must_use]
     pub fn handle(&self) -> ConnectionHandle {

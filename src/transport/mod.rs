@@ -3,6 +3,7 @@
 pub(crate) mod handle;
 mod plan;
 mod read;
+mod socket;
 pub(crate) mod stats;
 pub(crate) mod stream_handle;
 mod stream_table;
@@ -23,6 +24,7 @@ use tokio::sync::oneshot;
 
 use self::handle::{ConnectionHandle, Shared};
 use self::read::{ReadSide, Reading};
+use self::socket::Socket;
 use self::stats::ConnectionStats;
 use self::write::WriteSide;
 use crate::config::Config;
@@ -95,6 +97,7 @@ pub struct Transport<IO: AsyncRead + AsyncWrite + Unpin> {
 
 struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     io: IO,
+    socket: Socket<IO>,
     /// What the outbound octets are. Inbound, [`ReadSide::reading`] says it.
     mode: Mode,
     read: ReadSide,
@@ -146,6 +149,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
     fn new(io: IO, config: &Config, mode: Mode, reading: Reading) -> Self {
         let is_server = mode == Mode::Server;
         let inner = Inner {
+            socket: Socket::of(&io),
             io,
             mode,
             read: ReadSide::new(config, reading),

@@ -10,6 +10,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::Transport;
+use super::socket::{Socket, find_known};
 use crate::config::Config;
 use crate::connect::ReadAhead;
 use crate::tls::{HandshakeInfo, verification};
@@ -39,7 +40,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<server::TlsStream<R
         session.set_buffer_limit(Some(buffer_limit(&config)));
         let took = began.elapsed();
         let info = HandshakeInfo::new(session, session.server_name(), None, took);
-        let transport = Self::server(tls, config.over_tls(true));
+        let mut transport = Self::server(tls, config.over_tls(true));
+        transport.inner.socket = Socket::of_tls(|tls: &server::TlsStream<ReadAhead<IO>>| {
+            find_known(tls.get_ref().0.get_ref())
+        });
         transport.inner.shared.handshaken(info);
         Ok(transport)
     }
@@ -67,7 +71,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<client::TlsStream<R
         let (_, session) = tls.get_mut();
         session.set_buffer_limit(Some(buffer_limit(&config)));
         let info = HandshakeInfo::new(session, None, cached, began.elapsed());
-        let transport = Self::client(tls, config.over_tls(true));
+        let mut transport = Self::client(tls, config.over_tls(true));
+        transport.inner.socket = Socket::of_tls(|tls: &client::TlsStream<ReadAhead<IO>>| {
+            find_known(tls.get_ref().0.get_ref())
+        });
         transport.inner.shared.handshaken(info);
         Ok(transport)
     }

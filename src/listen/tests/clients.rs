@@ -66,6 +66,22 @@ async fn good_clients_are_handed_over_with_what_they_sent() {
 }
 
 #[tokio::test]
+async fn the_transport_finds_the_socket() {
+    let (config, certificate) = identity();
+    let mut over_tls = Running::new(Listener::builder().tls(config)).await;
+    let mut clear = Running::new(Listener::builder()).await;
+    let mut io = clear.connect().await;
+    io.write_all(PREFACE).await.unwrap();
+    let trusting = client_config(certificate, &[b"h2"]);
+    let mut tls = connect_tls(over_tls.address, &trusting).await.unwrap();
+    tls.write_all(PREFACE).await.unwrap();
+    for stream in [clear.next().await, over_tls.next().await] {
+        let tcp = stream.tcp_below().expect("TCP below");
+        assert!(std::ptr::eq(tcp, stream.tcp_stream()));
+    }
+}
+
+#[tokio::test]
 async fn a_stream_is_small() {
     assert!(size_of::<ServerStream>() <= 2 * size_of::<usize>());
 }

@@ -7,6 +7,7 @@ mod mock;
 mod model;
 mod rules;
 mod sniff;
+mod socket;
 
 use std::io::IoSlice;
 use std::pin::Pin;
