@@ -27,6 +27,8 @@ pub(crate) mod priority_update;
 pub(crate) mod scheduler;
 pub(crate) mod settings;
 pub(crate) mod staged;
+#[cfg_attr(not(test), allow(dead_code, reason = "not all of it is used yet"))]
+pub(crate) mod stream_map;
 pub(crate) mod stream_set;
 pub(crate) mod stream_state;
 pub(crate) mod tag;
