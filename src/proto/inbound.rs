@@ -1,9 +1,13 @@
-//! From the wire to the stack: passes everything, but for two edits.
+//! From the wire to the stack: passes everything, but for a few edits.
 //!
 //! - A SETTINGS frame tells the stack a larger frame size than the peer's own,
 //!   so that it hands over large DATA frames, which
-//!   [`outbound`](super::outbound) cuts (rules F5, F6).
+//!   [`outbound`](super::outbound) cuts (rules F5, F6); and a smaller window of
+//!   new streams, because the stack is told of the peer's credit as there is room
+//!   for it ([`streams`](super::streams), rule C2).
+//! - `WINDOW_UPDATE` of a stream is taken out, and put in later.
 //! - The acknowledgements of PINGs that were not the stack's are taken out.
+//! - Header blocks may be tagged with their stream ([`tag`](super::tag)).
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,8 +15,12 @@ use std::ops::Range;
 use super::counts::FrameCounts;
 use super::deframer::{Deframer, Span};
 use super::frame::DEFAULT_MAX_FRAME_SIZE;
-use super::head::{Flags, FrameType, Head};
+use super::head::{Flags, FrameType, Head, StreamId};
+use super::priority::Priority;
+use super::priority_update::PriorityUpdate;
 use super::settings;
+use super::streams::Streams;
+use super::tag::Tagger;
 
 /// A stretch of octets for the stack, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,12 +62,26 @@ pub(crate) struct Inbound {
     pings: Vec<[u8; 8]>,
     acked: Vec<[u8; 8]>,
     counts: FrameCounts,
+    /// Whether a header block is open: nothing may come between its frames.
+    in_block: bool,
+    tagger: Option<Tagger>,
+    /// The stream whose header block is open and is to be tagged at its end.
+    to_tag: Option<StreamId>,
+    /// The tag that follows the payload of the current frame.
+    tag: Option<StreamId>,
+    /// Streams whose blocks were tagged since somebody asked.
+    tagged: VecDeque<StreamId>,
+    /// Streams of a client on which nothing more comes, if blocks are tagged.
+    ended: VecDeque<StreamId>,
 }
+
+/// A `PRIORITY_UPDATE` of more octets says nothing that is understood here.
+const MAX_PRIORITY_UPDATE: u32 = 1024;
 
 impl Inbound {
     /// `told` is the frame size that the stack shall use at least; `turn` is how
     /// many header blocks of a burst it gets before a pause.
-    pub(crate) fn new(told: u32, turn: u32) -> Self {
+    pub(crate) fn new(told: u32, turn: u32, tagger: Option<Tagger>) -> Self {
         Self {
             deframer: Deframer::default(),
             held: None,
@@ -73,13 +95,25 @@ impl Inbound {
             pings: Vec::new(),
             acked: Vec::new(),
             counts: FrameCounts::default(),
+            in_block: false,
+            tagger,
+            to_tag: None,
+            tag: None,
+            tagged: VecDeque::new(),
+            ended: VecDeque::new(),
         }
     }
 
     /// Consumes `input` from `at` on, and appends to `runs` what the stack
     /// shall see. Ranges count from the start of `input`, so `runs` must not
     /// hold ranges of another one.
-    pub(crate) fn process(&mut self, input: &[u8], mut at: usize, runs: &mut VecDeque<Run>) {
+    pub(crate) fn process(
+        &mut self,
+        input: &[u8],
+        mut at: usize,
+        runs: &mut VecDeque<Run>,
+        streams: &mut Streams,
+    ) {
         while at < input.len() {
             let is_carried = !self.deframer.partial_head().is_empty();
             let (n, span) = self.deframer.next(&input[at..]);
@@ -88,20 +122,18 @@ impl Inbound {
             match span {
                 None => {}
                 Some(Span::Head(head, octets)) => {
-                    self.counts.add(head.kind);
-                    if head.kind == FrameType::HEADERS && self.ends_turn() {
-                        runs.push_back(Run::Pause);
+                    if !self.in_block {
+                        tell(streams, runs);
                     }
-                    if head.kind == FrameType::SETTINGS && !head.flags.contains(Flags::ACK) {
-                        self.unacknowledged = self.unacknowledged.saturating_add(1);
-                        if head.length > DEFAULT_MAX_FRAME_SIZE {
-                            // It passes unread: the least is never wrong.
-                            self.peer_limit = DEFAULT_MAX_FRAME_SIZE;
-                        }
-                    }
-                    if self.is_of_interest(head) {
+                    self.begin(head, runs, streams);
+                    if self.is_of_interest(head, streams) {
                         self.held = Some(octets.to_vec());
-                        self.finish_held(runs);
+                        self.finish_held(runs, streams);
+                    } else if let Some(stream) = self.starts_tagged(head) {
+                        let length = head.length + Tagger::LEN as u32;
+                        let edited = Head { length, ..head };
+                        runs.push_back(Run::Octets(edited.encode().to_vec()));
+                        self.tag = Some(stream);
                     } else if is_carried {
                         runs.push_back(Run::Octets(octets.to_vec()));
                     } else {
@@ -111,12 +143,92 @@ impl Inbound {
                 Some(Span::Payload(_)) => match &mut self.held {
                     Some(held) => {
                         held.extend_from_slice(&input[range]);
-                        self.finish_held(runs);
+                        self.finish_held(runs, streams);
                     }
                     None => pass(runs, range),
                 },
             }
+            if self.deframer.payload_left() == 0
+                && let (Some(stream), Some(tagger)) = (self.tag.take(), self.tagger)
+            {
+                runs.push_back(Run::Octets(tagger.field(stream).to_vec()));
+                self.tagged.push_back(stream);
+            }
         }
+        if self.at_boundary() {
+            tell(streams, runs);
+        }
+    }
+
+    /// Whether octets of our own may come next: between frames, and outside of
+    /// header blocks.
+    pub(crate) fn at_boundary(&self) -> bool {
+        self.deframer.payload_left() == 0
+            && self.deframer.partial_head().is_empty()
+            && !self.in_block
+    }
+
+    /// A stream whose header block was tagged since the last call.
+    pub(crate) fn next_tagged(&mut self) -> Option<StreamId> {
+        self.tagged.pop_front()
+    }
+
+    /// A stream of a client on which nothing more comes.
+    pub(crate) fn next_ended(&mut self) -> Option<StreamId> {
+        self.ended.pop_front()
+    }
+
+    /// Notes what the head of a frame says.
+    fn begin(&mut self, head: Head, runs: &mut VecDeque<Run>, streams: &mut Streams) {
+        self.counts.add(head.kind);
+        let ends = head.flags.contains(Flags::END_STREAM);
+        match head.kind {
+            FrameType::HEADERS => {
+                if self.ends_turn() {
+                    runs.push_back(Run::Pause);
+                }
+                let opens = streams.opens(head.stream);
+                // A client does not know which block is the last but one.
+                let is_tagged = opens || (!streams.is_server() && !ends);
+                self.to_tag = (self.tagger.is_some() && is_tagged).then_some(head.stream);
+                self.in_block = !head.flags.contains(Flags::END_HEADERS);
+            }
+            FrameType::PUSH_PROMISE => {
+                self.in_block = !head.flags.contains(Flags::END_HEADERS);
+            }
+            FrameType::CONTINUATION if head.flags.contains(Flags::END_HEADERS) => {
+                self.in_block = false;
+            }
+            FrameType::RST_STREAM => streams.reset(head.stream),
+            FrameType::SETTINGS if !head.flags.contains(Flags::ACK) => {
+                self.unacknowledged = self.unacknowledged.saturating_add(1);
+                if head.length > DEFAULT_MAX_FRAME_SIZE {
+                    // It passes unread: the least is never wrong.
+                    self.peer_limit = DEFAULT_MAX_FRAME_SIZE;
+                    streams.lose_initial_window();
+                }
+            }
+            _ => {}
+        }
+        let may_end = matches!(head.kind, FrameType::HEADERS | FrameType::DATA) && ends;
+        if self.tagger.is_some()
+            && !streams.is_server()
+            && (may_end || head.kind == FrameType::RST_STREAM)
+        {
+            self.ended.push_back(head.stream);
+        }
+    }
+
+    /// Whether this frame is the end of a header block that is to be tagged, and
+    /// has room for it. One that is padded is held, and edited when it is whole.
+    fn starts_tagged(&mut self, head: Head) -> Option<StreamId> {
+        if !head.flags.contains(Flags::END_HEADERS)
+            || !matches!(head.kind, FrameType::HEADERS | FrameType::CONTINUATION)
+        {
+            return None;
+        }
+        let stream = self.to_tag.take()?;
+        (head.length + Tagger::LEN as u32 <= DEFAULT_MAX_FRAME_SIZE).then_some(stream)
     }
 
     /// The stack has got all there is, and acts on it: a pause by itself.
@@ -172,26 +284,41 @@ impl Inbound {
         &self.counts
     }
 
-    /// Whether a frame has to be seen whole before it is handed over.
-    fn is_of_interest(&self, head: Head) -> bool {
-        if !head.stream.is_connection() {
-            return false;
-        }
+    /// Whether a frame has to be seen whole before it is handed over. Each kind
+    /// has a bound, which is also that of `held`.
+    fn is_of_interest(&self, head: Head, streams: &Streams) -> bool {
+        let is_connection = head.stream.is_connection();
         let ack = head.flags.contains(Flags::ACK);
         match head.kind {
             // One over the default frame size, if the stack takes it at all,
-            // tells the stack the truth, and then there is nothing to cut. The
-            // bound is also that of `held`.
+            // tells the stack the truth, and then there is nothing to cut.
             FrameType::SETTINGS => {
-                !ack && head.length.is_multiple_of(6) && head.length <= DEFAULT_MAX_FRAME_SIZE
+                is_connection
+                    && !ack
+                    && head.length.is_multiple_of(6)
+                    && head.length <= DEFAULT_MAX_FRAME_SIZE
             }
-            FrameType::PING => ack && head.length == 8 && !self.pings.is_empty(),
+            FrameType::PING => is_connection && ack && head.length == 8 && !self.pings.is_empty(),
+            FrameType::WINDOW_UPDATE => {
+                head.length == 4 && (is_connection || streams.knows(head.stream))
+            }
+            FrameType::PRIORITY_UPDATE => {
+                is_connection
+                    && streams.is_server()
+                    && (4..=MAX_PRIORITY_UPDATE).contains(&head.length)
+            }
+            FrameType::HEADERS => {
+                self.to_tag.is_some()
+                    && head.flags.contains(Flags::PADDED)
+                    && head.flags.contains(Flags::END_HEADERS)
+                    && (1..=DEFAULT_MAX_FRAME_SIZE).contains(&head.length)
+            }
             _ => false,
         }
     }
 
     /// Hands over the held frame, once it is whole.
-    fn finish_held(&mut self, runs: &mut VecDeque<Run>) {
+    fn finish_held(&mut self, runs: &mut VecDeque<Run>, streams: &mut Streams) {
         if self.deframer.payload_left() > 0 {
             return;
         }
@@ -199,17 +326,58 @@ impl Inbound {
             return;
         };
         let edited = match FrameType(frame[3]) {
-            FrameType::SETTINGS => Some(self.edit_settings(frame)),
-            _ => self.take_ping_ack(frame),
+            FrameType::SETTINGS => Some(self.edit_settings(frame, streams)),
+            FrameType::PING => self.take_ping_ack(frame),
+            FrameType::WINDOW_UPDATE => take_window_update(frame, streams),
+            FrameType::HEADERS => Some(self.tag_padded(frame)),
+            _ => {
+                if let Ok(update) = PriorityUpdate::parse(StreamId::CONNECTION, &frame[Head::LEN..])
+                {
+                    streams.priority_update(update.stream(), Priority::from(update.field()));
+                }
+                Some(frame)
+            }
         };
         runs.extend(edited.map(Run::Octets));
     }
 
-    fn edit_settings(&mut self, mut frame: Vec<u8>) -> Vec<u8> {
+    /// Tags a padded header block. The padding goes.
+    fn tag_padded(&mut self, frame: Vec<u8>) -> Vec<u8> {
+        let (Some(tagger), Some(stream)) = (self.tagger, self.to_tag.take()) else {
+            return frame;
+        };
+        let Some((head, payload)) = frame.split_first_chunk() else {
+            return frame;
+        };
+        let head = Head::decode(head);
+        let block = payload.split_first().and_then(|(&padding, rest)| {
+            let octets = rest.len().checked_sub(usize::from(padding))?;
+            Some(&rest[..octets])
+        });
+        let length = block.map_or(usize::MAX, |block| block.len() + Tagger::LEN);
+        let (Some(block), true) = (block, length <= DEFAULT_MAX_FRAME_SIZE as usize) else {
+            return frame;
+        };
+        let edited = Head {
+            length: length as u32,
+            flags: head.flags.without(Flags::PADDED),
+            ..head
+        };
+        self.tagged.push_back(stream);
+        [&edited.encode()[..], block, &tagger.field(stream)].concat()
+    }
+
+    fn edit_settings(&mut self, mut frame: Vec<u8>, streams: &mut Streams) -> Vec<u8> {
         let payload = &mut frame[Head::LEN..];
         let Ok(named) = settings::max_frame_size(payload) else {
             return frame;
         };
+        if let Ok(Some(window)) = settings::initial_window_size(payload) {
+            let told = streams.set_initial_window(window);
+            if told < window {
+                settings::lower_initial_window_size(payload, told);
+            }
+        }
         if let Some(limit) = named {
             self.peer_limit = limit;
             self.least_limit = self.least_limit.min(limit);
@@ -239,6 +407,28 @@ impl Inbound {
         self.acked.push(payload);
         None
     }
+}
+
+/// Appends what the stack is to be told of the peer's credit.
+pub(crate) fn tell(streams: &mut Streams, runs: &mut VecDeque<Run>) {
+    if streams.has_tells() {
+        let mut octets = Vec::new();
+        streams.tell(&mut octets);
+        if !octets.is_empty() {
+            runs.push_back(Run::Octets(octets));
+        }
+    }
+}
+
+/// A `WINDOW_UPDATE`: `None` if the stack is told later.
+fn take_window_update(frame: Vec<u8>, streams: &mut Streams) -> Option<Vec<u8>> {
+    let (Some(&head), Some(&increment)) = (frame.first_chunk(), frame.last_chunk()) else {
+        return Some(frame);
+    };
+    // The highest bit is reserved (RFC 9113, section 6.9).
+    let increment = u32::from_be_bytes(increment) & (u32::MAX >> 1);
+    let is_held = streams.window_update(Head::decode(&head).stream, increment);
+    (!is_held).then_some(frame)
 }
 
 /// Appends a range, joining it to the one before where they touch.

@@ -12,12 +12,14 @@
 pub(crate) mod batch;
 pub(crate) mod batch_size;
 pub(crate) mod counts;
+pub(crate) mod credit;
 pub(crate) mod cut;
 pub(crate) mod deferral;
 pub(crate) mod deframer;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub(crate) mod inbound;
+pub(crate) mod intake;
 pub(crate) mod lane;
 pub(crate) mod outbound;
 pub(crate) mod preface;
@@ -27,10 +29,10 @@ pub(crate) mod priority_update;
 pub(crate) mod scheduler;
 pub(crate) mod settings;
 pub(crate) mod staged;
-#[cfg_attr(not(test), allow(dead_code, reason = "not all of it is used yet"))]
 pub(crate) mod stream_map;
 pub(crate) mod stream_set;
 pub(crate) mod stream_state;
+pub(crate) mod streams;
 pub(crate) mod tag;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -79,6 +79,21 @@ impl Lead {
     }
 }
 
+/// What is taken of the stack's octets while frames are queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// This many octets of the payload of a DATA frame, as the stack wrote it:
+    /// the last ones consumed. They may be none.
+    Data {
+        head: Head,
+        octets: usize,
+        /// The frame is complete.
+        last: bool,
+    },
+    /// Octets of any other frame, or of a frame that is on the wire in part.
+    Wire(Wire),
+}
+
 /// What becomes of the rest of the stack's current frame.
 #[derive(Clone, Copy, Debug)]
 enum Rest {
@@ -97,6 +112,8 @@ enum Rest {
     /// A header block that is cut; `left` does not count the padding, which is
     /// dropped.
     Block { head: Head, piece: u32, left: u32 },
+    /// DATA that is queued; so much of its payload is to come.
+    Taken { head: Head, left: u32 },
 }
 
 /// The outbound half of a connection, from the octet after the preface.
@@ -246,17 +263,83 @@ impl Outbound {
     pub(crate) fn at_boundary(&self) -> bool {
         let between = match self.rest {
             Rest::Data { piece, .. } => piece == 0,
+            Rest::Taken { .. } => true,
             _ => self.deframer.payload_left() == 0,
         };
         between && !self.in_block && self.head_sent == 0 && self.started
+    }
+
+    /// Whether there was no frame yet.
+    pub(crate) fn at_start(&self) -> bool {
+        !self.started
+    }
+
+    /// Whether the stack is between two frames, or two header blocks.
+    pub(crate) fn at_stack_boundary(&self) -> bool {
+        matches!(self.rest, Rest::Verbatim) && self.deframer.payload_left() == 0 && !self.in_block
+    }
+
+    /// Consumes the front of `input` where DATA is to be queued, and cut later.
+    /// Where nothing was taken and nothing comes of it, more input is needed.
+    ///
+    /// What is left of a DATA frame that is on the wire in part is queued from the
+    /// next wire frame on.
+    pub(crate) fn take(&mut self, input: &[u8]) -> (usize, Option<Taken>) {
+        if let Rest::Data {
+            head,
+            pad: None,
+            piece: 0,
+            left,
+        } = self.rest
+        {
+            self.rest = Rest::Taken { head, left };
+        }
+        if let Rest::Taken { head, left } = self.rest {
+            return self.take_data(head, left, input);
+        }
+        if !self.at_stack_boundary() || self.head_sent > 0 {
+            let (n, wire) = self.next(input, usize::MAX);
+            return (n, wire.map(Taken::Wire));
+        }
+        match self.deframer.next(input) {
+            (n, Some(Span::Head(head, _))) if head.kind == FrameType::DATA => {
+                self.enter(head);
+                let (_, taken) = self.take_data(head, head.length, &[]);
+                (n, taken)
+            }
+            (n, Some(Span::Head(head, octets))) => (n, self.begin(head, &octets).map(Taken::Wire)),
+            (n, _) => (n, None),
+        }
+    }
+
+    fn take_data(&mut self, head: Head, left: u32, input: &[u8]) -> (usize, Option<Taken>) {
+        let most = input.len().min(left as usize);
+        let (octets, _) = self.deframer.next(&input[..most]);
+        let left = left - octets as u32;
+        let last = left == 0;
+        self.rest = match last {
+            true => Rest::Verbatim,
+            false => Rest::Taken { head, left },
+        };
+        let taken = Taken::Data { head, octets, last };
+        (octets, (last || octets > 0).then_some(taken))
     }
 
     /// Consumes the front of `input`, at most `max` octets of payload: how many
     /// octets it took, and what goes to the wire for them. Where nothing was
     /// taken and nothing goes out, more input is needed.
     pub(crate) fn next(&mut self, input: &[u8], max: usize) -> (usize, Option<Wire>) {
+        if let Rest::Taken { head, left } = self.rest {
+            let (pad, piece) = (None, 0);
+            self.rest = Rest::Data {
+                head,
+                pad,
+                piece,
+                left,
+            };
+        }
         match self.rest {
-            Rest::Verbatim => self.next_verbatim(input, max),
+            Rest::Taken { .. } | Rest::Verbatim => self.next_verbatim(input, max),
             Rest::PadLength(head) => self.next_pad_length(head, input),
             Rest::Data { piece: 0, .. } | Rest::Block { piece: 0, .. } if input.is_empty() => {
                 (0, None)

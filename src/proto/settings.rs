@@ -2,6 +2,7 @@
 //! the stack above; outbound, that a server has no use for the priorities of
 //! RFC 7540.
 
+use super::credit::MAX_WINDOW;
 use super::frame::DEFAULT_MAX_FRAME_SIZE;
 use super::head::Head;
 
@@ -10,6 +11,9 @@ pub(crate) const PARAMETER: usize = 6;
 
 /// `SETTINGS_MAX_FRAME_SIZE` (RFC 9113, section 6.5.2).
 const MAX_FRAME_SIZE: u16 = 0x5;
+
+/// `SETTINGS_INITIAL_WINDOW_SIZE` (RFC 9113, section 6.5.2).
+const INITIAL_WINDOW_SIZE: u16 = 0x4;
 
 /// `SETTINGS_NO_RFC7540_PRIORITIES` (RFC 9218, section 2.1).
 const NO_RFC7540_PRIORITIES: u16 = 0x9;
@@ -45,14 +49,38 @@ pub(crate) fn max_frame_size(payload: &[u8]) -> Result<Option<u32>, ()> {
 /// Raises every frame size in a payload of SETTINGS to at least `told`.
 /// Returns whether there was one.
 pub(crate) fn raise_max_frame_size(payload: &mut [u8], told: u32) -> bool {
+    edit(payload, MAX_FRAME_SIZE, |size| size.max(told))
+}
+
+/// The window of new streams that a payload of SETTINGS asks for, as
+/// [`max_frame_size`].
+pub(crate) fn initial_window_size(payload: &[u8]) -> Result<Option<u32>, ()> {
+    let mut last = None;
+    for (id, value, _) in parameters(payload) {
+        if id == INITIAL_WINDOW_SIZE {
+            if i64::from(value) > MAX_WINDOW {
+                return Err(());
+            }
+            last = Some(value);
+        }
+    }
+    Ok(last)
+}
+
+/// Lowers every window of new streams in a payload of SETTINGS to at most `told`.
+pub(crate) fn lower_initial_window_size(payload: &mut [u8], told: u32) {
+    edit(payload, INITIAL_WINDOW_SIZE, |size| size.min(told));
+}
+
+/// Edits every value of a parameter. Returns whether there was one.
+fn edit(payload: &mut [u8], parameter: u16, change: impl Fn(u32) -> u32) -> bool {
     let mut found = false;
     for at in (0..payload.len() / PARAMETER).map(|i| i * PARAMETER) {
         let Some([a, b, value @ ..]) = payload[at..].first_chunk_mut::<PARAMETER>() else {
             break;
         };
-        if u16::from_be_bytes([*a, *b]) == MAX_FRAME_SIZE {
-            let raised = u32::from_be_bytes(*value).max(told);
-            *value = raised.to_be_bytes();
+        if u16::from_be_bytes([*a, *b]) == parameter {
+            *value = change(u32::from_be_bytes(*value)).to_be_bytes();
             found = true;
         }
     }
@@ -93,6 +121,17 @@ mod tests {
         assert!(raise_max_frame_size(&mut octets, 262_144));
         let expected = payload(&[(5, 262_144), (4, 1), (5, 1 << 23), (5, 262_144)]);
         assert_eq!(octets, expected);
+    }
+
+    #[test]
+    fn c2_windows_of_new_streams_are_lowered() {
+        let mut octets = payload(&[(4, 100_000), (5, 1 << 23), (4, 50_000), (4, 70_000)]);
+        assert_eq!(initial_window_size(&octets), Ok(Some(70_000)));
+        lower_initial_window_size(&mut octets, 65_536);
+        let expected = payload(&[(4, 65_536), (5, 1 << 23), (4, 50_000), (4, 65_536)]);
+        assert_eq!(octets, expected);
+        assert_eq!(initial_window_size(&payload(&[(4, 1 << 31)])), Err(()));
+        assert_eq!(initial_window_size(&payload(&[(3, 1)])), Ok(None));
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) struct Staged {
     len: usize,
     /// Octets that were ever appended.
     appended: u64,
+    /// Whether the last buffer is one of a batch's own, each larger than the
+    /// one before it.
+    grows: bool,
 }
 
 impl Staged {
@@ -32,6 +35,7 @@ impl Staged {
             written: 0,
             len: 0,
             appended: 0,
+            grows: false,
         }
     }
 
@@ -60,13 +64,24 @@ impl Staged {
             // a batch is a handful of buffers. A batch that is never quite
             // written goes on for ever, so there is a largest.
             let size = match self.bufs.back() {
-                Some(last) => (last.capacity() * 4).min(LARGEST),
-                None => FIRST,
+                Some(last) if self.grows => (last.capacity() * 4).min(LARGEST),
+                _ => FIRST,
             };
+            self.grows = true;
             let mut buf = self.pool.acquire(size);
             let n = buf.append(octets);
             octets = &octets[n..];
             self.bufs.push_back(buf);
+        }
+    }
+
+    /// Appends a buffer as it is, with no copy.
+    pub(crate) fn append_buf(&mut self, buf: Option<PooledBuf>) {
+        for buf in buf.filter(|buf| !buf.is_empty()) {
+            self.len += buf.len();
+            self.appended += buf.len() as u64;
+            self.bufs.push_back(buf);
+            self.grows = false;
         }
     }
 

@@ -81,6 +81,13 @@ impl<T> StreamMap<T> {
         Some(entry)
     }
 
+    /// Gives the memory back, if there is no entry.
+    pub(crate) fn rest(&mut self) {
+        if self.entries.is_empty() {
+            self.entries.shrink_to_fit();
+        }
+    }
+
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (StreamId, &T)> {
         self.entries.iter().map(|(&stream, entry)| (stream, entry))

@@ -13,6 +13,7 @@ mod tls;
 mod write;
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use self::write::WriteSide;
 use crate::config::Config;
 use crate::proto::head::FrameType;
 use crate::proto::preface::{Preface, Verdict};
+use crate::proto::streams::{Bounds, Streams};
 
 /// A frame-aware IO object between an HTTP/2 stack and a socket.
 ///
@@ -102,6 +104,12 @@ struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     mode: Mode,
     read: ReadSide,
     write: WriteSide,
+    /// What both sides know of the streams.
+    streams: Streams,
+    /// The task has woken itself, so that the stack reads what it is to be told.
+    told: bool,
+    /// The octets that had been written when streams last competed.
+    competed: u64,
     pings: Vec<Ping>,
     shared: Arc<Shared>,
     /// The task that the handles wake.
@@ -111,6 +119,10 @@ struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     /// Calls that the published statistics include.
     published: u64,
 }
+
+/// Octets that go out with no competition before the kernel's queue may be long
+/// again: what competes tends to come back.
+const COMPETED: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -148,14 +160,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
 
     fn new(io: IO, config: &Config, mode: Mode, reading: Reading) -> Self {
         let is_server = mode == Mode::Server;
+        let bounds = Bounds {
+            schedule: config.schedule,
+            stream: config.stream_queue,
+            connection: config.connection_queue,
+        };
+        let shared = Shared::new(!is_server, config.stream_handles);
         let inner = Inner {
             socket: Socket::of(&io),
             io,
             mode,
-            read: ReadSide::new(config, reading),
+            read: ReadSide::new(config, reading, shared.tagger()),
             write: WriteSide::new(config, is_server),
+            streams: Streams::new(is_server, bounds, RandomState::new().hash_one(0_u8)),
+            told: false,
+            competed: 0,
             pings: Vec::new(),
-            shared: Shared::new(!is_server, config.stream_handles),
+            shared,
             task: None,
             error: None,
             published: 0,
@@ -211,7 +232,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
 
     #[cfg(any(test, feature = "listener"))]
     fn poll_sniff(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<bool>>> {
-        let result = self.read.poll_sniff(&mut self.io, cx);
+        let result = self.read.poll_sniff(&mut self.io, cx, &mut self.streams);
         self.after_read();
         ready!(self.noted(result))?;
         Poll::Ready(Ok(match self.read.reading() {
@@ -232,6 +253,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         }
         let inbound = self.read.inbound_mut();
         self.write.set_limit(inbound.peer_limit());
+        while let Some(stream) = inbound.next_tagged() {
+            self.streams.attach(stream, self.shared.open_stream(stream));
+        }
+        while let Some(stream) = inbound.next_ended() {
+            self.shared.close_stream(stream);
+        }
         while let Some(payload) = inbound.take_acked() {
             self.shared.ping_acknowledged();
             if let Some(at) = self.pings.iter().position(|ping| ping.payload == payload) {
@@ -243,6 +270,32 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         if self.read.is_eof() {
             // No acknowledgement can come any more.
             self.pings.clear();
+        }
+    }
+
+    /// Heeds what the layers above have said of their streams, and forgets those
+    /// that have ended.
+    fn settle_streams(&mut self) {
+        while self.shared.has_says() {
+            let Some((stream, say)) = self.shared.next_say() else {
+                break;
+            };
+            self.streams.say(stream, say);
+        }
+        while let Some(stream) = self.streams.next_closed() {
+            self.shared.close_stream(stream);
+        }
+    }
+
+    /// Keeps the kernel's queue short while streams compete, and for a while
+    /// after that.
+    fn tune_socket(&mut self) {
+        let written = self.write.written().octets;
+        if self.write.is_queueing() && self.streams.compete() {
+            self.competed = written;
+            self.socket.compete(&self.io);
+        } else if self.streams.len() == 0 || written - self.competed > COMPETED {
+            self.socket.restore(&self.io);
         }
     }
 
@@ -266,7 +319,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
                 }));
             }
             if let Ok(head) = frame.head() {
-                self.write.stage_frame(head, frame.payload());
+                self.write
+                    .stage_frame(head, frame.payload(), &mut self.streams);
             }
         }
     }
@@ -275,6 +329,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     /// handles asked for. An error here is one that the stack has to see.
     fn poll_before_sleep(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.write.sleeps();
+        self.streams.rest();
+        self.settle_streams();
         self.register(cx);
         if self.write.is_blocked() {
             // The stack is woken to write on, and all else comes after that.
@@ -286,7 +342,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             if !self.write.is_flush_owed() {
                 return Ok(());
             }
-            match self.write.poll_drain_and_flush(&mut self.io, cx) {
+            match self.poll_push(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(()),
@@ -297,6 +353,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             cx.waker().wake_by_ref();
         }
         Ok(())
+    }
+
+    /// Writes what there is, as far as it may go.
+    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.write.is_queueing() {
+            return self.write.poll_drain_and_flush(&mut self.io, cx);
+        }
+        let polled = self.write.poll_pump(&mut self.io, cx, &mut self.streams);
+        self.tune_socket();
+        polled
+    }
+
+    /// Sees to it that the stack reads, if it is to be told something.
+    fn wake_for_tells(&mut self, cx: &mut Context<'_>) {
+        if self.streams.has_tells() && !self.told && self.read.takes_tells() {
+            self.told = true;
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// Tells the handles which task to wake, if it is another than before.
@@ -321,7 +395,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         match self.mode {
             Mode::Http2 => {
                 self.take_error()?;
-                let taken = ready!(self.write.poll_write(&mut self.io, cx, bufs))?;
+                let taken =
+                    ready!(
+                        self.write
+                            .poll_write(&mut self.io, cx, bufs, &mut self.streams)
+                    )?;
                 let acks = self.write.take_settings_acks();
                 if acks > 0 {
                     let inbound = self.read.inbound_mut();
@@ -329,10 +407,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
                     self.write.set_limit(inbound.peer_limit());
                 }
                 self.stage_requests();
+                self.wake_for_tells(cx);
                 Poll::Ready(Ok(taken))
             }
             Mode::Through => self.write.poll_write_through(&mut self.io, cx, bufs),
-            Mode::Server => self.write.poll_write_early(&mut self.io, cx, bufs),
+            Mode::Server => self
+                .write
+                .poll_write_early(&mut self.io, cx, bufs, &mut self.streams),
             Mode::Client(preface) => self.poll_write_preface(cx, bufs, preface),
         }
     }
@@ -412,12 +493,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let me = &mut *self.inner;
-        let mut result = me.read.poll_read(&mut me.io, cx, buf);
+        me.told = false;
+        let mut result = me.read.poll_read(&mut me.io, cx, buf, &mut me.streams);
         me.after_read();
         if me.mode == Mode::Http2 {
             if result.is_pending() {
                 if let Err(error) = me.take_error().and_then(|()| me.poll_before_sleep(cx)) {
                     result = Poll::Ready(Err(error));
+                } else if me.read.serve_tells(buf, &mut me.streams) {
+                    result = Poll::Ready(Ok(()));
                 }
             } else if me.read.is_eof() {
                 // The end is what the stack has to see now; an error of the other
@@ -458,7 +542,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
         let result = if me.mode == Mode::Http2 {
             me.stage_requests();
             match me.take_error() {
-                Ok(()) => me.write.poll_flush(&mut me.io, cx),
+                Ok(()) => {
+                    me.settle_streams();
+                    let polled = me.write.poll_flush(&mut me.io, cx, &mut me.streams);
+                    me.tune_socket();
+                    me.wake_for_tells(cx);
+                    polled
+                }
                 Err(error) => Poll::Ready(Err(error)),
             }
         } else {
@@ -473,6 +563,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
         me.pings.clear();
         if me.mode == Mode::Http2 {
             me.take_error()?;
+            if me.write.is_queueing() {
+                // What the peer does not take now, it never will.
+                let pumped = me.write.poll_pump(&mut me.io, cx, &mut me.streams);
+                ready!(me.noted(pumped))?;
+            }
             me.write.finish();
         }
         if me.mode == Mode::Http2 || me.write.has_staged() {
@@ -486,12 +581,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Inner<IO> {
     fn drop(&mut self) {
+        // One attempt. There is nobody left to tell of its failure.
+        let mut cx = Context::from_waker(Waker::noop());
+        if self.write.is_queueing() {
+            let _ = self.poll_push(&mut cx);
+        }
         if self.mode == Mode::Http2 {
             self.write.finish();
         }
         if self.write.has_staged() || self.write.is_flush_owed() {
-            let mut cx = Context::from_waker(Waker::noop());
-            // One attempt. There is nobody left to tell of its failure.
             let _ = self.write.poll_drain_and_flush(&mut self.io, &mut cx);
         }
         self.shared.stats.publish(&self.stats());

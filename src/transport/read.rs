@@ -9,8 +9,10 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::config::Config;
 use crate::pool::{BufferPool, PooledBuf};
-use crate::proto::inbound::{Inbound, Run};
+use crate::proto::inbound::{Inbound, Run, tell};
 use crate::proto::preface::{Preface, Verdict};
+use crate::proto::streams::Streams;
+use crate::proto::tag::Tagger;
 
 /// A stack that has this much space is read into directly, while the load is
 /// low. It is less than what h2 offers, and more than a few small requests.
@@ -73,9 +75,9 @@ pub(super) struct ReadSide {
 }
 
 impl ReadSide {
-    pub(super) fn new(config: &Config, reading: Reading) -> Self {
+    pub(super) fn new(config: &Config, reading: Reading, tagger: Option<Tagger>) -> Self {
         Self {
-            inbound: Inbound::new(config.stack_frame_size, config.turn),
+            inbound: Inbound::new(config.stack_frame_size, config.turn, tagger),
             preface: Preface::default(),
             reading,
             pool: config.pool.clone(),
@@ -125,11 +127,15 @@ impl ReadSide {
         io: &mut IO,
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
+        streams: &mut Streams,
     ) -> Poll<io::Result<()>> {
         if out.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
         loop {
+            if self.takes_tells() {
+                tell(streams, &mut self.runs);
+            }
             match self.serve(out) {
                 Served::Some => return Poll::Ready(Ok(())),
                 Served::Paused => {
@@ -150,8 +156,8 @@ impl ReadSide {
             };
             let before = out.filled().len();
             let read = match straight {
-                true => self.poll_read_straight(io, cx, out),
-                false => self.poll_read_ahead(io, cx),
+                true => self.poll_read_straight(io, cx, out, streams),
+                false => self.poll_read_ahead(io, cx, streams),
             };
             match read {
                 Poll::Ready(result) => result?,
@@ -166,6 +172,25 @@ impl ReadSide {
         }
     }
 
+    /// Hands over what the stack is to be told of the peer's credit, and nothing
+    /// else. Whether there was something.
+    pub(super) fn serve_tells(&mut self, out: &mut ReadBuf<'_>, streams: &mut Streams) -> bool {
+        if !self.takes_tells() || out.remaining() == 0 {
+            return false;
+        }
+        tell(streams, &mut self.runs);
+        matches!(self.serve(out), Served::Some)
+    }
+
+    /// Whether the stack can be told something now: it has got all that came, and
+    /// no part of a frame.
+    pub(super) fn takes_tells(&self) -> bool {
+        self.runs.is_empty()
+            && self.reading == Reading::Frames
+            && !self.eof
+            && self.inbound.at_boundary()
+    }
+
     /// Reads until the octets are, or are not, those of the preface, or until
     /// the wire ends. Hands nothing over: all of it stays for
     /// [`ReadSide::poll_read`]. Holds no buffer while it is `Pending`.
@@ -174,13 +199,14 @@ impl ReadSide {
         &mut self,
         io: &mut IO,
         cx: &mut Context<'_>,
+        streams: &mut Streams,
     ) -> Poll<io::Result<()>> {
         while self.reading == Reading::Preface && !self.eof {
             debug_assert!(self.served == 0, "to sniff comes before to read");
             // As long as it is open, what came so far is known: it needs no buffer.
             let before = self.preface.consumed();
             self.runs.clear();
-            let read = self.poll_read_ahead(io, cx);
+            let read = self.poll_read_ahead(io, cx, streams);
             let known = match self.reading {
                 Reading::Preface => {
                     self.runs.clear();
@@ -202,6 +228,7 @@ impl ReadSide {
         &mut self,
         io: &mut IO,
         cx: &mut Context<'_>,
+        streams: &mut Streams,
     ) -> Poll<io::Result<()>> {
         let mut buf = match self.buf.take() {
             Some(buf) if buf.capacity() >= self.size => buf,
@@ -218,7 +245,7 @@ impl ReadSide {
         }
         if n > 0 {
             let mut runs = std::mem::take(&mut self.runs);
-            self.interpret(&buf, &mut runs);
+            self.interpret(&buf, &mut runs, streams);
             self.runs = runs;
             self.buf = Some(buf);
         }
@@ -232,6 +259,7 @@ impl ReadSide {
         io: &mut IO,
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
+        streams: &mut Streams,
     ) -> Poll<io::Result<()>> {
         let before = out.filled().len();
         ready!(Pin::new(io).poll_read(cx, out))?;
@@ -245,7 +273,7 @@ impl ReadSide {
             return Poll::Ready(Ok(()));
         }
         let mut runs = std::mem::take(&mut self.runs);
-        self.interpret(&out.filled()[before..], &mut runs);
+        self.interpret(&out.filled()[before..], &mut runs, streams);
         let as_it_is = matches!(runs.front(), Some(Run::Pass(all)) if all.len() == n);
         if as_it_is {
             runs.clear();
@@ -276,7 +304,7 @@ impl ReadSide {
     }
 
     /// Appends to `runs` what the stack shall see of `octets`.
-    fn interpret(&mut self, octets: &[u8], runs: &mut VecDeque<Run>) {
+    fn interpret(&mut self, octets: &[u8], runs: &mut VecDeque<Run>, streams: &mut Streams) {
         debug_assert!(runs.is_empty());
         let frames_at = match self.reading {
             Reading::Frames => 0,
@@ -286,7 +314,7 @@ impl ReadSide {
         if frames_at > 0 {
             runs.push_back(Run::Pass(0..frames_at));
         }
-        self.inbound.process(octets, frames_at, runs);
+        self.inbound.process(octets, frames_at, runs, streams);
     }
 
     /// Watches for the preface. Returns how many octets are not frames.

@@ -80,14 +80,12 @@ impl<IO> Socket<IO> {
 
     /// Whether the octets that a `Pending` write was offered may be others the
     /// next time.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing is scheduled yet"))]
     pub(super) fn may_change_offer(&self) -> bool {
         self.may_change_offer
     }
 
     /// Streams compete from now on: keeps what the kernel has and has not sent
     /// short, so that what is urgent does not wait behind it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing is scheduled yet"))]
     pub(super) fn compete(&mut self, io: &IO) {
         if self.lowat == Lowat::AsItWas {
             self.lowat = self.tcp(io).map_or(Lowat::OutOfReach, shorten);

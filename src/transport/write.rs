@@ -1,6 +1,7 @@
 //! The outbound side of a transport: gathers frames, cuts them and writes them.
 
 mod early;
+mod queued;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,12 +12,19 @@ use tokio::io::AsyncWrite;
 use super::plan::{LEADS, SLICES, plan_leads, plan_slices, whole_records};
 use super::tally::{Seen, Written};
 use crate::config::Config;
+use crate::pool::BufferPool;
 use crate::proto::batch_size::{BatchSize, TLS_RECORD};
 use crate::proto::counts::FrameCounts;
 use crate::proto::deferral::Deferral;
 use crate::proto::head::{Flags, FrameType, Head};
+use crate::proto::intake::Intake;
 use crate::proto::outbound::{Lead, Outbound, Wire};
 use crate::proto::staged::Staged;
+use crate::proto::streams::Streams;
+
+/// Octets to offer at a time while streams compete: a wire frame, or a TLS
+/// record. What is offered cannot be overtaken any more.
+const QUANTUM: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct WriteSide {
@@ -48,6 +56,19 @@ pub(super) struct WriteSide {
     /// where its head is.
     joinable: Option<(Head, u64)>,
     written: Written,
+    /// Heads of a write that is tried, for when it is through.
+    heads: Vec<Head>,
+    /// What is gathered for the queues.
+    intake: Intake,
+    /// Frames are queued by stream, and go out by priority.
+    queueing: bool,
+    /// The IO below took less than it was offered the last time.
+    stalled: bool,
+    /// Octets to offer at a time while frames are queued.
+    quantum: usize,
+    /// Whether the IO below may be offered other octets after it was `Pending`.
+    may_change_offer: bool,
+    pool: BufferPool,
 }
 
 impl WriteSide {
@@ -72,6 +93,13 @@ impl WriteSide {
             seen: Seen::default(),
             joinable: None,
             written: Written::default(),
+            heads: Vec::new(),
+            intake: Intake::default(),
+            queueing: false,
+            stalled: false,
+            quantum: QUANTUM,
+            may_change_offer: false,
+            pool: config.pool.clone(),
         }
     }
 
@@ -107,6 +135,7 @@ impl WriteSide {
 
     /// A write of the stack's octets in place has come to this.
     fn note_blocked(&mut self, is_pending: bool) {
+        self.stalled |= is_pending;
         if self.blocked != is_pending {
             self.blocked = is_pending;
             self.set_limit(self.limit);
@@ -144,8 +173,12 @@ impl WriteSide {
     }
 
     /// Stages a frame of our own. It goes out as if it had been flushed.
-    pub(super) fn stage_frame(&mut self, head: Head, payload: &[u8]) {
+    pub(super) fn stage_frame(&mut self, head: Head, payload: &[u8], streams: &mut Streams) {
         debug_assert!(self.outbound.at_boundary());
+        if self.queueing {
+            streams.take_frame(head, [&head.encode()[..], payload].concat());
+            return;
+        }
         self.joinable = None;
         self.staged.append(&head.encode());
         self.staged.append(payload);
@@ -153,43 +186,66 @@ impl WriteSide {
         self.owed = true;
     }
 
-    /// Takes octets of the stack: stages them, or writes them where they are if
-    /// they fill a batch. Ready with octets taken, at least one.
+    /// Takes octets of the stack: queues them, stages them, or writes them where
+    /// they are if they fill a batch. Ready with octets taken, at least one.
     pub(super) fn poll_write<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
+        streams: &mut Streams,
     ) -> Poll<io::Result<usize>> {
         let total: usize = bufs.iter().map(|buf| buf.len()).sum();
         if total == 0 {
             return Poll::Ready(Ok(0));
         }
+        if !self.must_queue(streams) {
+            let polled = self.poll_write_at_once(io, cx, bufs, total, streams);
+            if polled.is_ready() || !self.must_queue(streams) {
+                return polled;
+            }
+        }
+        self.poll_write_queued(io, cx, bufs, total, streams)
+    }
+
+    fn poll_write_at_once<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        total: usize,
+        streams: &mut Streams,
+    ) -> Poll<io::Result<usize>> {
         let expects_more = self.defer && self.deferral.expects_more();
         if self.staged.is_empty() && (self.blocked || !expects_more) {
             // This is all there is to write, most likely.
             let mut after = self.outbound;
-            let mut seen = self.seen;
-            if after.follow(bufs.iter().map(|buf| &buf[..]), |head| seen.note(head)) {
-                let n = ready!(self.poll_write_verbatim(io, cx, bufs))?;
+            self.heads.clear();
+            let heads = &mut self.heads;
+            if after.follow(bufs.iter().map(|buf| &buf[..]), |head| heads.push(head)) {
+                let n = ready!(self.poll_write_verbatim(io, cx, bufs, total))?;
                 if n < total {
-                    return Poll::Ready(Ok(self.commit(bufs, n)));
+                    return Poll::Ready(Ok(self.commit(bufs, n, streams)));
                 }
-                (self.outbound, self.seen) = (after, seen);
+                self.outbound = after;
+                for head in &self.heads {
+                    self.seen.note(*head);
+                    streams.note(*head);
+                }
                 return Poll::Ready(Ok(n));
             }
         }
         if !self.blocked && self.staged.len() + total < self.batch.get() {
-            self.stage(bufs, total);
+            self.stage(bufs, total, streams);
             return Poll::Ready(Ok(total));
         }
         if !io.is_write_vectored() {
-            return self.poll_write_copied(io, cx, bufs, total);
+            return self.poll_write_copied(io, cx, bufs, total, streams);
         }
         loop {
             // No octet may be taken while wire octets go out: the tail of a
             // head, or staged octets. Try until one is, or the socket is full.
-            let taken = ready!(self.poll_write_direct(io, cx, bufs, total))?;
+            let taken = ready!(self.poll_write_direct(io, cx, bufs, total, streams))?;
             if taken > 0 {
                 return Poll::Ready(Ok(taken));
             }
@@ -202,6 +258,7 @@ impl WriteSide {
         io: &mut IO,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
+        total: usize,
     ) -> Poll<io::Result<usize>> {
         let io = Pin::new(io);
         let polled = match bufs {
@@ -213,7 +270,7 @@ impl WriteSide {
         if n == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        self.count_write(n);
+        self.count_write(n, total);
         self.fresh = true;
         Poll::Ready(Ok(n))
     }
@@ -225,6 +282,7 @@ impl WriteSide {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
         total: usize,
+        streams: &mut Streams,
     ) -> Poll<io::Result<usize>> {
         if self.staged.len() >= self.batch.get() {
             ready!(self.poll_drain(io, cx))?;
@@ -232,12 +290,12 @@ impl WriteSide {
         }
         let room = self.batch.most().saturating_sub(self.staged.len());
         let taken = total.min(room.max(1));
-        self.stage(bufs, taken);
+        self.stage(bufs, taken, streams);
         Poll::Ready(Ok(taken))
     }
 
     /// Copies the first `total` octets of `bufs`, cut for the wire.
-    fn stage(&mut self, bufs: &[IoSlice<'_>], total: usize) {
+    fn stage(&mut self, bufs: &[IoSlice<'_>], total: usize, streams: &mut Streams) {
         let mut left = total;
         for buf in bufs {
             let mut input = &buf[..buf.len().min(left)];
@@ -247,7 +305,10 @@ impl WriteSide {
                 let (consumed, rest) = input.split_at(n);
                 input = rest;
                 match wire {
-                    Some(Wire::Head(lead)) => self.stage_head(&lead),
+                    Some(Wire::Head(lead)) => {
+                        streams.note(lead.head);
+                        self.stage_head(&lead);
+                    }
                     Some(Wire::Payload(n)) => self.staged.append(&consumed[consumed.len() - n..]),
                     None if n == 0 => break,
                     None => {}
@@ -292,6 +353,7 @@ impl WriteSide {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
         total: usize,
+        streams: &mut Streams,
     ) -> Poll<io::Result<usize>> {
         // What the wire would look like, on a copy of the state.
         let mut leads: [Option<Lead>; LEADS] = [None; LEADS];
@@ -309,7 +371,7 @@ impl WriteSide {
             if octets == 0 {
                 // Nothing of this goes to the wire by itself.
                 self.note_blocked(false);
-                self.stage(bufs, total);
+                self.stage(bufs, total, streams);
                 return Poll::Ready(Ok(total));
             }
             count += planned;
@@ -327,12 +389,12 @@ impl WriteSide {
         if n == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        self.count_write(n);
+        self.count_write(n, offered);
         if n == offered {
             self.batch.filled();
         }
         let staged = self.staged.advance(n);
-        let taken = self.commit(bufs, n - staged);
+        let taken = self.commit(bufs, n - staged, streams);
         if self.staged.is_empty() {
             self.batch_done();
         }
@@ -341,7 +403,7 @@ impl WriteSide {
 
     /// `n` octets of the wire form of `bufs` are written: moves the state to
     /// just there. Returns how many octets of `bufs` that is.
-    fn commit(&mut self, bufs: &[IoSlice<'_>], mut n: usize) -> usize {
+    fn commit(&mut self, bufs: &[IoSlice<'_>], mut n: usize, streams: &mut Streams) -> usize {
         let mut taken = 0;
         if n > 0 {
             self.joinable = None;
@@ -355,6 +417,7 @@ impl WriteSide {
                 match wire {
                     Some(Wire::Head(lead)) => {
                         self.seen.note(lead.head);
+                        streams.note(lead.head);
                         let octets = lead.octets();
                         let written = n.min(octets.len());
                         n -= written;
@@ -377,7 +440,11 @@ impl WriteSide {
         &mut self,
         io: &mut IO,
         cx: &mut Context<'_>,
+        streams: &mut Streams,
     ) -> Poll<io::Result<()>> {
+        if self.queueing {
+            return self.flush_queued(io, cx, streams);
+        }
         let has_more = std::mem::take(&mut self.fresh) && self.deferral.flush();
         if has_more
             && self.defer
@@ -394,7 +461,13 @@ impl WriteSide {
             }
             return Poll::Ready(Ok(()));
         }
-        self.poll_drain_and_flush(io, cx)
+        let polled = self.poll_drain_and_flush(io, cx);
+        if polled.is_pending() && !self.blocked && self.must_queue(streams) {
+            // What is staged is on its way; the stack goes on.
+            self.begin_queueing(streams);
+            return Poll::Ready(Ok(()));
+        }
+        polled
     }
 
     /// Writes all that is staged, and flushes the IO below.
@@ -422,16 +495,18 @@ impl WriteSide {
         self.joinable = None;
         while !self.staged.is_empty() {
             let mut slices: [&[u8]; 8] = [&[]; 8];
-            let (count, _) = self.staged.slices(&mut slices);
+            let (count, octets) = self.staged.slices(&mut slices);
             let io = Pin::new(&mut *io);
-            let n = ready!(match &slices[..count] {
+            let polled = match &slices[..count] {
                 [only] => io.poll_write(cx, only),
                 _ => io.poll_write_vectored(cx, &slices.map(IoSlice::new)[..count]),
-            })?;
+            };
+            self.stalled |= polled.is_pending();
+            let n = ready!(polled)?;
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.count_write(n);
+            self.count_write(n, octets);
             self.staged.advance(n);
         }
         self.batch_done();
@@ -447,7 +522,9 @@ impl WriteSide {
         self.woken = false;
     }
 
-    fn count_write(&mut self, n: usize) {
+    /// A write of `offered` octets took `n`.
+    fn count_write(&mut self, n: usize, offered: usize) {
+        self.stalled = n < offered;
         self.written.calls += 1;
         self.written.octets += n as u64;
         self.written.largest_batch = self.written.largest_batch.max(n as u64);

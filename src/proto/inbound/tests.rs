@@ -1,7 +1,18 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::streams::Bounds;
 use crate::proto::testing::{Raw, chunks, frames, parse};
+
+/// Streams that hold nothing back.
+fn unscheduled() -> Streams {
+    let bounds = Bounds {
+        schedule: false,
+        stream: 65_536,
+        connection: 1 << 20,
+    };
+    Streams::new(true, bounds, 1)
+}
 
 /// Runs all of `wire` through in these chunks. Returns what the stack sees.
 fn pass_through(inbound: &mut Inbound, wire: &[u8], chunks: &[usize]) -> Vec<u8> {
@@ -11,7 +22,7 @@ fn pass_through(inbound: &mut Inbound, wire: &[u8], chunks: &[usize]) -> Vec<u8>
         let chunk = &wire[at..wire.len().min(at + size)];
         at += chunk.len();
         let mut runs = VecDeque::new();
-        inbound.process(chunk, 0, &mut runs);
+        inbound.process(chunk, 0, &mut runs, &mut unscheduled());
         collect(&runs, chunk, &mut seen);
         if at == wire.len() {
             return seen;
@@ -116,7 +127,7 @@ proptest! {
         chunks in chunks(),
         told in prop_oneof![Just(16_384_u32), Just(262_144)],
     ) {
-        let mut inbound = Inbound::new(told, u32::MAX);
+        let mut inbound = Inbound::new(told, u32::MAX, None);
         let mut seen = pass_through(&mut inbound, &encode(&frames), &chunks);
         finish(&mut inbound, &mut seen);
         let (expected, limit) = oracle(&frames, told);
@@ -134,7 +145,7 @@ proptest! {
     ) {
         let wire = encode(&frames);
         let cut = cut.index(wire.len() + 1);
-        let mut inbound = Inbound::new(16_384, u32::MAX);
+        let mut inbound = Inbound::new(16_384, u32::MAX, None);
         // Told the least, and once told, nothing is left to edit.
         let mut seen = pass_through(&mut inbound, &encode(&[settings(&[(5, 1 << 20)])]), &[64]);
         let front = seen.len();
@@ -156,7 +167,7 @@ proptest! {
             stream: 0,
             payload: vec![n; 8],
         };
-        let mut inbound = Inbound::new(16_384, u32::MAX);
+        let mut inbound = Inbound::new(16_384, u32::MAX, None);
         for n in &ours {
             inbound.expect_ack([*n; 8]);
         }
@@ -189,7 +200,7 @@ proptest! {
 
 #[test]
 fn f5_a_lower_limit_holds_at_once_and_a_higher_one_once_it_is_acknowledged() {
-    let mut inbound = Inbound::new(262_144, u32::MAX);
+    let mut inbound = Inbound::new(262_144, u32::MAX, None);
     let send = |inbound: &mut Inbound, limit| {
         pass_through(inbound, &encode(&[settings(&[(5, limit)])]), &[7]);
         inbound.peer_limit()
@@ -210,7 +221,7 @@ fn f5_a_lower_limit_holds_at_once_and_a_higher_one_once_it_is_acknowledged() {
 
 #[test]
 fn f5_a_settings_frame_too_large_to_be_read_leaves_the_least_limit() {
-    let mut inbound = Inbound::new(262_144, u32::MAX);
+    let mut inbound = Inbound::new(262_144, u32::MAX, None);
     pass_through(&mut inbound, &encode(&[settings(&[(5, 100_000)])]), &[9]);
     inbound.acknowledged(1);
     assert_eq!(inbound.peer_limit(), 100_000);
@@ -221,7 +232,7 @@ fn f5_a_settings_frame_too_large_to_be_read_leaves_the_least_limit() {
 
 #[test]
 fn f2_frames_that_only_look_like_those_of_interest_pass() {
-    let mut inbound = Inbound::new(262_144, u32::MAX);
+    let mut inbound = Inbound::new(262_144, u32::MAX, None);
     inbound.expect_ack([7; 8]);
     let ping_ack = |stream, octets| Raw {
         kind: FrameType::PING,
@@ -253,7 +264,7 @@ fn f2_frames_that_only_look_like_those_of_interest_pass() {
 
 #[test]
 fn f6_a_stack_that_is_told_no_more_than_the_peer_says_is_told_nothing() {
-    let mut inbound = Inbound::new(16_384, u32::MAX);
+    let mut inbound = Inbound::new(16_384, u32::MAX, None);
     let frames = [settings(&[]), settings(&[(4, 1)]), settings(&[(5, 16_384)])];
     let seen = parse(&pass_through(&mut inbound, &encode(&frames), &[5]));
     assert_eq!(seen, frames);
@@ -267,10 +278,11 @@ fn a_burst_of_header_blocks_has_one_pause() {
         stream: 1,
         payload: vec![1; 10],
     };
-    let mut inbound = Inbound::new(16_384, 3);
+    let mut inbound = Inbound::new(16_384, 3, None);
     let pauses = |inbound: &mut Inbound, count| {
         let mut runs = VecDeque::new();
-        inbound.process(&encode(&vec![headers.clone(); count]), 0, &mut runs);
+        let wire = encode(&vec![headers.clone(); count]);
+        inbound.process(&wire, 0, &mut runs, &mut unscheduled());
         runs.iter().filter(|run| **run == Run::Pause).count()
     };
     assert_eq!(pauses(&mut inbound, 3), 0);
@@ -283,7 +295,7 @@ fn a_burst_of_header_blocks_has_one_pause() {
 
 #[test]
 fn f6_a_first_settings_with_no_frame_size_gets_one() {
-    let mut inbound = Inbound::new(262_144, u32::MAX);
+    let mut inbound = Inbound::new(262_144, u32::MAX, None);
     let wire = encode(&[settings(&[]), settings(&[])]);
     let seen = parse(&pass_through(&mut inbound, &wire, &[1]));
     assert_eq!(seen, [settings(&[(5, 262_144)]), settings(&[])]);
@@ -293,7 +305,7 @@ fn f6_a_first_settings_with_no_frame_size_gets_one() {
 #[test]
 fn f6_a_settings_that_would_grow_over_the_frame_size_is_left_alone() {
     let full: Vec<(u16, u32)> = vec![(9, 9); 2_730];
-    let mut inbound = Inbound::new(262_144, u32::MAX);
+    let mut inbound = Inbound::new(262_144, u32::MAX, None);
     let wire = encode(&[settings(&full), settings(&[])]);
     let seen = parse(&pass_through(&mut inbound, &wire, &[999]));
     assert_eq!(seen, [settings(&full), settings(&[(5, 262_144)])]);

@@ -153,7 +153,7 @@ fn f5_a_raised_limit_waits_for_the_stacks_acknowledgement() {
 fn b3_staged_buffers_do_not_grow_with_what_a_slow_socket_has_taken() {
     let mock = Mock::new(POLITE);
     let pool = BufferPool::new(PoolConfig::default());
-    let config = Config::default().pool(pool.clone());
+    let config = Config::default().pool(pool.clone()).schedule(false);
     let mut io = started_on(Metered::new(&mock), &mock, config);
     let polls = Polls::new();
     io.get_mut().takes = 0;

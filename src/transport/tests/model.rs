@@ -38,6 +38,7 @@ fn config(pool: &BufferPool) -> impl Strategy<Value = Config> + use<> {
                 .batch(batch, if grow { batch * 4 } else { batch })
                 .read_ahead(read.min(50_000), read)
                 .turn(turn)
+                .schedule(false)
                 .over_tls(records)
         })
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use super::WriteSide;
+use crate::proto::streams::Streams;
 
 impl WriteSide {
     /// Writes octets of a server whose peer has not said yet what it speaks: just
@@ -18,13 +19,14 @@ impl WriteSide {
         io: &mut IO,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
+        streams: &mut Streams,
     ) -> Poll<io::Result<usize>> {
         let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
             return Poll::Ready(Ok(0));
         };
         ready!(self.poll_drain(io, cx))?;
         if let Some(n) = self.outbound.first_settings(first) {
-            self.stage(&[IoSlice::new(&first[..n])], n);
+            self.stage(&[IoSlice::new(&first[..n])], n, streams);
             // What does not go out now goes before anything else.
             self.owed = self.poll_drain(io, cx)?.is_pending();
             return Poll::Ready(Ok(n));
@@ -43,7 +45,8 @@ impl WriteSide {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_drain(io, cx))?;
         let n = ready!(Pin::new(io).poll_write_vectored(cx, bufs))?;
-        self.count_write(n);
+        let offered = bufs.iter().map(|buf| buf.len()).sum();
+        self.count_write(n, offered);
         Poll::Ready(Ok(n))
     }
 
