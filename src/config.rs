@@ -194,12 +194,11 @@ impl Config {
     }
 
     /// Whether requests (on a server) and responses (on a client) get a
-    /// `StreamHandle` in their extensions. The transport
-    /// marks each inbound header block with one field,
-    /// `framewright-stream`, which the stack above decodes like any other;
-    /// `PriorityLayer` takes it out again. So turn it on
-    /// where such a layer is there, or handlers see the field. The peer never
-    /// does.
+    /// [`StreamHandle`](crate::StreamHandle) in their extensions. The transport
+    /// marks their header blocks with one field, `framewright-stream`, which the
+    /// stack above decodes like any other; a [layer](crate::layer) takes it out
+    /// again. So turn it on where such a layer is there, or handlers see the
+    /// field. The peer never does, unless a handler without the layer sends it on.
     ///
     /// # Default
     ///

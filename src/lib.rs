@@ -94,6 +94,7 @@
 //! - `connector` (default): [`Connector`]; `native-roots` (default) and
 //!   `webpki-roots` are where it may find certification authorities.
 //! - `listener` (default): [`Listener`].
+//! - `layer` (default): the [layers](layer) for tower services.
 //! - `axum`, `tonic`: the listener as theirs.
 //! - `ring`, `aws-lc-rs`: those providers of rustls, passed on for convenience.
 //!   On a CPU with AVX-512 aws-lc-rs was measured 1.27 times as fast in bulk; it
@@ -104,6 +105,8 @@
 mod config;
 mod connect;
 mod frame_writer;
+#[cfg(feature = "layer")]
+pub mod layer;
 #[cfg(feature = "listener")]
 mod listen;
 #[cfg(any(feature = "connector", feature = "listener"))]
@@ -142,3 +145,4 @@ pub use tls::HandshakeInfo;
 pub use transport::Transport;
 pub use transport::handle::{ConnectionHandle, HandleError};
 pub use transport::stats::ConnectionStats;
+pub use transport::stream_handle::{StreamHandle, StreamStats};

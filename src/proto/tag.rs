@@ -31,6 +31,7 @@ pub(crate) struct Tagger {
     pub(crate) connection: u64,
 }
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the connection's task uses it"))]
 impl Tagger {
     /// Octets of a field: its kind, two lengths, its name and its value.
     pub(crate) const LEN: usize = 3 + NAME.len() + VALUE;
@@ -80,6 +81,7 @@ impl fmt::Debug for Tagger {
 
 /// The connection and the stream that a field's value names, if a [`Tagger`]
 /// with this nonce has made it.
+#[cfg(any(test, feature = "layer"))]
 pub(crate) fn parse(nonce: u128, value: &[u8]) -> Option<(u64, StreamId)> {
     let value: &[u8; VALUE] = value.try_into().ok()?;
     let (first, rest) = value.split_at(DIGITS[0]);
@@ -96,6 +98,7 @@ pub(crate) fn parse(nonce: u128, value: &[u8]) -> Option<(u64, StreamId)> {
 }
 
 /// The number of up to 32 hexadecimal digits, in lower case.
+#[cfg(any(test, feature = "layer"))]
 fn number(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
         let digit = match digit {

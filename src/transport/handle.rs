@@ -331,6 +331,12 @@ impl Shared {
         next
     }
 
+    /// The next frame, for tests of the layers.
+    #[cfg(all(test, feature = "layer"))]
+    pub(crate) fn next_frame(&self) -> Option<Frame> {
+        self.next().map(|request| request.frame)
+    }
+
     /// A PING that was sent is acknowledged.
     pub(super) fn ping_acknowledged(&self) {
         let mut requests = self.requests.lock();

@@ -85,10 +85,13 @@ impl StreamHandle {
         self.connection.shared().say(self.id, say)
     }
 
-    /// Shows what a client has asked for in the request.
+    /// Shows what a client has asked for in the request, unless an update has
+    /// changed it.
     #[cfg(feature = "layer")]
     pub(crate) fn show_priority(&self, priority: Priority) {
-        self.state.set_priority(priority);
+        if self.state.priority() == Priority::default() {
+            self.state.set_priority(priority);
+        }
     }
 
     /// What has become of the octets of the message that this end sends: the

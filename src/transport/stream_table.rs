@@ -15,15 +15,17 @@ use super::handle::Shared;
 use crate::proto::head::StreamId;
 use crate::proto::priority::Priority;
 use crate::proto::stream_state::{Say, StreamState};
-use crate::proto::tag::{self, Tagger};
+#[cfg(any(test, feature = "layer"))]
+use crate::proto::tag;
+use crate::proto::tag::Tagger;
 
 /// Parts of the registry, so that connections seldom wait for each other.
 const SHARDS: usize = 16;
 
+type Shard = RwLock<BTreeMap<u64, Weak<Shared>>>;
+
 /// The open connections that mark their streams, by number.
 static CONNECTIONS: [Shard; SHARDS] = [const { RwLock::new(BTreeMap::new()) }; SHARDS];
-
-type Shard = RwLock<BTreeMap<u64, Weak<Shared>>>;
 
 fn shard(connection: u64) -> &'static Shard {
     &CONNECTIONS[connection as usize % SHARDS]
@@ -39,6 +41,7 @@ fn nonce() -> u128 {
 }
 
 /// The connection that a tag's value names, if it is open, and the stream.
+#[cfg(any(test, feature = "layer"))]
 pub(super) fn connection(value: &[u8]) -> Option<(Arc<Shared>, StreamId)> {
     let (connection, stream) = tag::parse(nonce(), value)?;
     let shared = shard(connection).read().get(&connection)?.upgrade()?;
