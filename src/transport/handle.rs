@@ -358,9 +358,6 @@ impl Shared {
     }
 
     fn forget(&self, mut requests: MutexGuard<'_, Requests>) {
-        if let Some(streams) = &self.streams {
-            streams.close();
-        }
         let queue = std::mem::take(&mut requests.queue);
         let task = requests.task.take();
         requests.octets = 0;
@@ -369,6 +366,9 @@ impl Shared {
         // Dropped without the lock: answers wake other tasks, and what a waker
         // owns may use a handle.
         drop((queue, task));
+        if let Some(streams) = &self.streams {
+            streams.close();
+        }
     }
 }
 

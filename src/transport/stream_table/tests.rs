@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Wake, Waker};
+use std::thread::ScopedJoinHandle;
 
 use proptest::prelude::*;
 
@@ -119,6 +120,37 @@ fn a_field_does_not_hide_an_update_that_came_first() {
     assert_eq!(state.priority(), Priority::new(2));
     shared.say(stream(1), Say::Distrust);
     assert_eq!(state.priority(), Priority::default());
+}
+
+#[test]
+fn what_other_threads_say_is_not_lost() {
+    let shared = Shared::new(false, true);
+    let streams = [1, 3, 5].map(stream);
+    for id in streams {
+        shared.open_stream(id);
+    }
+    let mut last = BTreeMap::new();
+    let ask = |last: &mut BTreeMap<StreamId, Say>| {
+        while shared.has_says() {
+            last.extend(shared.next_say());
+        }
+    };
+    std::thread::scope(|scope| {
+        let speakers = streams.map(|id| {
+            let shared = &shared;
+            scope.spawn(move || {
+                for n in 0..=2_000_u32 {
+                    assert!(shared.say(id, Say::Own(Priority::new((n % 8) as u8))));
+                }
+            })
+        });
+        while !speakers.iter().all(ScopedJoinHandle::is_finished) {
+            ask(&mut last);
+        }
+    });
+    ask(&mut last);
+    let expected = streams.map(|id| (id, Say::Own(Priority::new(0))));
+    assert_eq!(last, BTreeMap::from(expected));
 }
 
 #[derive(Clone, Debug)]
