@@ -50,7 +50,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(config: &FrameWriterConfig) -> Result<Self, FrameError> {
+    /// A queue with a key from a random source, as streams may be many.
+    pub(super) fn new(config: &FrameWriterConfig, key: u64) -> Result<Self, FrameError> {
         let mut queue = Self {
             limit: DEFAULT_MAX_FRAME_SIZE,
             bound: config.max_queued,
@@ -61,7 +62,8 @@ impl Queue {
             scheduler: match config.relief_every {
                 Some(every) => Scheduler::with_relief(every),
                 None => Scheduler::default(),
-            },
+            }
+            .keyed(key),
             priorities: BTreeMap::new(),
             ended: StreamSet::default(),
         };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
     mem,
     task::{Poll, Waker},
 };
@@ -40,7 +41,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(config: &FrameWriterConfig) -> Result<Self, FrameError> {
         Ok(Self {
-            queue: Queue::new(config)?,
+            queue: Queue::new(config, RandomState::new().hash_one(0_u8))?,
             batch: Batch::default(),
             size: BatchSize::new(config.batch.0, config.batch.1),
             out: false,

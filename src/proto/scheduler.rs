@@ -18,46 +18,50 @@
 //! first: an incremental download is not held up by a queue of others, nor they
 //! by it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
-};
+mod in_order;
 
-use super::{head::StreamId, priority::Priority};
+use std::mem;
+use std::num::NonZeroU32;
+
+use self::in_order::InOrder;
+use super::{head::StreamId, priority::Priority, stream_map::StreamMap};
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 /// The streams that have something to send, in the order of RFC 9218.
 ///
-/// Every operation takes logarithmic time in the number of streams; only
-/// streams that wait take memory.
+/// [`next`](Self::next) takes constant time, and so does all else, but that a
+/// stream that is not incremental has to find its place among those with higher
+/// numbers. Only streams that wait take memory, and none is allocated while there
+/// are as many as before, and no more than some thousands.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
     /// Exactly the streams that stand in `levels`.
-    places: BTreeMap<StreamId, Place>,
+    places: StreamMap<Place>,
     levels: [Level; Priority::URGENCIES],
     /// Bit `u` is set if level `u` is not empty.
     occupied: u8,
-    /// The turn that the next incremental stream to join or to be served gets.
-    next_turn: u64,
     relief: Option<Relief>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
     priority: Priority,
-    /// Its key in `Level::in_turn`, if it is incremental.
-    turn: u64,
+    /// Who had its turn before and who has it after an incremental stream, in a
+    /// ring: the stream itself if it is alone, or not incremental.
+    before: StreamId,
+    after: StreamId,
 }
 
 /// The streams of one urgency.
 #[derive(Debug, Default)]
 struct Level {
-    in_order: BTreeSet<StreamId>,
-    /// By turn, not by stream: streams with ever higher numbers that come and
-    /// go would otherwise keep the lowest from its turn for ever.
-    in_turn: BTreeMap<u64, StreamId>,
+    in_order: InOrder,
+    /// Whose turn it is, in a ring by turn, not by stream: streams with ever
+    /// higher numbers that come and go would otherwise keep the lowest from its
+    /// turn for ever.
+    in_turn: Option<StreamId>,
     /// Octets that `in_order` was served more than `in_turn` since both have
     /// waited; 0 when one is empty.
     lead: i64,
@@ -90,6 +94,16 @@ impl Scheduler {
         }
     }
 
+    /// With a key from a random source, for where a peer may have many streams
+    /// wait: see [`StreamMap`].
+    pub(crate) fn keyed(self, key: u64) -> Self {
+        debug_assert!(self.places.is_empty(), "nobody waits yet");
+        Self {
+            places: StreamMap::with_key(key),
+            ..self
+        }
+    }
+
     /// Whether no stream waits.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
@@ -99,38 +113,46 @@ impl Scheduler {
     /// The stream has something to send. An incremental one joins at the end of
     /// the turn. If the stream waits already, only its priority is set.
     pub(crate) fn insert(&mut self, stream: StreamId, priority: Priority) {
-        if self.places.contains_key(&stream) {
+        if self.places.contains(stream) {
             return self.set_priority(stream, priority);
         }
-        let turn = self.next_turn;
-        self.next_turn += 1;
-        self.places.insert(stream, Place { priority, turn });
         let urgency = usize::from(priority.urgency());
         let level = &mut self.levels[urgency];
         if level.is_empty() {
             self.occupied |= 1 << urgency;
             level.waits_since = self.relief.as_ref().map_or(0, |relief| relief.frames);
         }
-        if priority.is_incremental() {
-            level.in_turn.insert(turn, stream);
+        let (before, after) = if priority.is_incremental() {
+            self.join_turn(urgency, stream)
         } else {
             level.in_order.insert(stream);
-        }
+            (stream, stream)
+        };
+        let place = Place {
+            priority,
+            before,
+            after,
+        };
+        self.places.insert(stream, place);
     }
 
     /// The stream has nothing more to send, or must not send it now.
     pub(crate) fn remove(&mut self, stream: StreamId) {
-        let Some(place) = self.places.remove(&stream) else {
+        let Some(place) = self.places.remove(stream) else {
             return;
         };
         let urgency = usize::from(place.priority.urgency());
         let level = &mut self.levels[urgency];
         if place.priority.is_incremental() {
-            level.in_turn.remove(&place.turn);
+            if level.in_turn == Some(stream) {
+                level.in_turn = Some(place.after).filter(|&after| after != stream);
+            }
+            self.link(place.before, place.after);
         } else {
-            level.in_order.remove(&stream);
+            level.in_order.remove(stream);
         }
-        if level.in_order.is_empty() || level.in_turn.is_empty() {
+        let level = &mut self.levels[urgency];
+        if level.in_order.is_empty() || level.in_turn.is_none() {
             level.lead = 0;
         }
         if level.is_empty() {
@@ -143,7 +165,7 @@ impl Scheduler {
     pub(crate) fn set_priority(&mut self, stream: StreamId, priority: Priority) {
         if self
             .places
-            .get(&stream)
+            .get(stream)
             .is_some_and(|place| place.priority != priority)
         {
             self.remove(stream);
@@ -155,39 +177,42 @@ impl Scheduler {
     pub(crate) fn next(&self) -> Option<StreamId> {
         let level = &self.levels[self.level()?];
         let first = level.in_order.first();
-        let turn = level.in_turn.first_key_value().map(|(_, stream)| stream);
-        if turn.is_none() || level.lead <= 0 {
-            first.or(turn).copied()
+        if level.in_turn.is_none() || level.lead <= 0 {
+            first.or(level.in_turn)
         } else {
-            turn.copied()
+            level.in_turn
         }
     }
 
     /// A frame of `octets` of the stream was sent, because it was
     /// [`next`](Self::next).
     pub(crate) fn served(&mut self, stream: StreamId, octets: usize) {
-        let Some(place) = self.places.get_mut(&stream) else {
+        let Some(place) = self.places.get(stream).copied() else {
             return;
         };
         let urgency = usize::from(place.priority.urgency());
         let level = &mut self.levels[urgency];
-        let shared = !level.in_order.is_empty() && !level.in_turn.is_empty();
+        let shared = !level.in_order.is_empty() && level.in_turn.is_some();
         let octets = if shared { octets as i64 } else { 0 };
         if place.priority.is_incremental() {
             level.lead -= octets;
-            // A stream that is alone in its turn keeps it.
-            if level.in_turn.len() > 1 {
-                level.in_turn.remove(&place.turn);
-                place.turn = self.next_turn;
-                self.next_turn += 1;
-                level.in_turn.insert(place.turn, stream);
+            if level.in_turn == Some(stream) {
+                // It becomes the last of the ring, if it is not alone.
+                level.in_turn = Some(place.after);
+            } else {
+                self.link(place.before, place.after);
+                let (before, after) = self.join_turn(urgency, stream);
+                if let Some(place) = self.places.get_mut(stream) {
+                    place.before = before;
+                    place.after = after;
+                }
             }
         } else {
             level.lead += octets;
         }
         if let Some(relief) = &mut self.relief {
             relief.frames += 1;
-            level.waits_since = relief.frames;
+            self.levels[urgency].waits_since = relief.frames;
             let others_wait = self.occupied.count_ones() > 1;
             let most_urgent = self.occupied.trailing_zeros() as usize == urgency;
             relief.row = if others_wait && most_urgent {
@@ -195,6 +220,34 @@ impl Scheduler {
             } else {
                 0
             };
+        }
+    }
+
+    /// Puts an incremental stream, which is not in the ring, at the end of the
+    /// turn: before whose turn it is. Returns who is before and after it.
+    fn join_turn(&mut self, urgency: usize, stream: StreamId) -> (StreamId, StreamId) {
+        let first = *self.levels[urgency].in_turn.get_or_insert(stream);
+        if first == stream {
+            return (stream, stream);
+        }
+        let last = match self.places.get_mut(first) {
+            Some(place) => mem::replace(&mut place.before, stream),
+            None => first,
+        };
+        if let Some(place) = self.places.get_mut(last) {
+            place.after = stream;
+        }
+        (last, first)
+    }
+
+    /// Lets `after` have its turn after `before`. A stream that was alone, and
+    /// is gone, is neither.
+    fn link(&mut self, before: StreamId, after: StreamId) {
+        if let Some(place) = self.places.get_mut(before) {
+            place.after = after;
+        }
+        if let Some(place) = self.places.get_mut(after) {
+            place.before = before;
         }
     }
 
@@ -218,6 +271,6 @@ impl Scheduler {
 
 impl Level {
     fn is_empty(&self) -> bool {
-        self.in_order.is_empty() && self.in_turn.is_empty()
+        self.in_order.is_empty() && self.in_turn.is_none()
     }
 }

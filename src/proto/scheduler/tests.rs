@@ -213,3 +213,101 @@ fn nothing_is_kept_of_streams_that_are_done() {
         assert_eq!(level.lead, 0);
     }
 }
+
+/// The rings have no end, nobody is in two of them, and nobody is missing.
+fn check(scheduler: &Scheduler, naive: &Naive) {
+    let mut seen = 0;
+    for level in &scheduler.levels {
+        let Some(first) = level.in_turn else { continue };
+        let mut at = first;
+        loop {
+            seen += 1;
+            assert!(seen <= naive.waiting.len(), "a ring goes on");
+            let after = scheduler.places.get(at).expect("in the ring").after;
+            assert_eq!(scheduler.places.get(after).expect("after").before, at);
+            at = after;
+            if at == first {
+                break;
+            }
+        }
+    }
+    let in_turn = |(_, p): &&(u32, Priority)| p.is_incremental();
+    assert_eq!(seen, naive.waiting.iter().filter(in_turn).count());
+    assert_eq!(scheduler.places.len(), naive.waiting.len());
+}
+
+proptest! {
+    /// As the user of a scheduler that serves another than it was told.
+    #[test]
+    fn whoever_is_served_goes_to_the_end(
+        ops in prop::collection::vec((any::<u8>(), op()), 0..100),
+        key: u64,
+    ) {
+        let mut real = Scheduler::default().keyed(key);
+        let mut naive = Naive::default();
+        for (which, op) in ops {
+            match op {
+                Op::Insert(id, priority) | Op::SetPriority(id, priority) => {
+                    real.insert(stream(id), priority);
+                    naive.insert(id, priority);
+                }
+                Op::Remove(id) => {
+                    real.remove(stream(id));
+                    naive.remove(id);
+                }
+                Op::Serve(octets) if !naive.waiting.is_empty() => {
+                    let (id, _) = naive.waiting[usize::from(which) % naive.waiting.len()];
+                    real.served(stream(id), octets);
+                    naive.served(id, octets);
+                }
+                Op::Serve(_) => {}
+            }
+            prop_assert_eq!(real.next().map(StreamId::get), naive.next());
+            check(&real, &naive);
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_streams_keep_their_order_and_are_forgotten() {
+    let mut scheduler = Scheduler::default().keyed(0x5eed_0f57_12ea_3517);
+    let ids = || (1..20_001).step_by(2);
+    for incremental in [true, false] {
+        let priority = Priority::default().incremental(incremental);
+        // Each comes as if its window had opened, and not in order.
+        for at in 0..10_000 {
+            scheduler.insert(stream(2 * (at * 4_999 % 10_000) + 1), priority);
+        }
+        let order = run(&mut scheduler, 10_000, |_| 100);
+        if incremental {
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert!(sorted.iter().copied().eq(ids()), "each has one turn");
+            assert_eq!(run(&mut scheduler, 10_000, |_| 100), order);
+        } else {
+            assert_eq!(order, [1; 10_000]);
+        }
+        // Closed from the middle, and opened again.
+        for id in ids().filter(|id| id % 3 == 0) {
+            scheduler.remove(stream(id));
+        }
+        for id in ids().filter(|id| id % 3 == 0) {
+            scheduler.insert(stream(id), priority);
+        }
+        let mut left: Vec<u32> = Vec::new();
+        while let Some(next) = scheduler.next() {
+            left.push(next.get());
+            scheduler.served(next, 100);
+            scheduler.remove(next);
+        }
+        if incremental {
+            let (reopened, kept): (Vec<_>, Vec<_>) = order.iter().partition(|&&id| id % 3 == 0);
+            assert_eq!(left[..kept.len()], kept);
+            assert!(left[kept.len()..].is_sorted() && reopened.len() + kept.len() == left.len());
+        } else {
+            assert!(left.iter().copied().eq(ids()));
+        }
+        assert!(scheduler.is_empty());
+        assert!(scheduler.levels.iter().all(super::Level::is_empty));
+    }
+}
