@@ -1,6 +1,7 @@
-//! What the smallest parts cost: frame heads and pooled buffers.
+//! What the smallest parts cost: frame heads, pooled buffers and the choice of the
+//! next stream.
 //!
-//! `cargo bench --bench micro`, under 30 seconds; add a word to run only what
+//! `cargo bench --bench micro`, under a minute; add a word to run only what
 //! has it in its name.
 
 #![allow(missing_docs, reason = "criterion's macros make public items")]
@@ -10,7 +11,22 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use framewright::{BufferPool, Flags, FrameType, Head, PoolConfig, StreamId};
+use framewright::{BufferPool, Flags, FrameType, Head, PoolConfig, Priority, StreamId};
+
+/// The scheduler is not public, so its source is taken in.
+#[allow(unused, reason = "not all of it is measured")]
+#[path = "../src/proto"]
+mod proto {
+    pub(crate) mod head {
+        pub(crate) use framewright::StreamId;
+    }
+    pub(crate) mod priority {
+        pub(crate) use framewright::Priority;
+    }
+    pub(crate) mod scheduler;
+    pub(crate) mod stream_map;
+}
+use proto::scheduler::Scheduler;
 
 /// Heads in the buffer: 9 KiB, so that the first-level cache holds them.
 const HEADS: usize = 1024;
@@ -195,6 +211,63 @@ fn two_threads(c: &mut Criterion) {
     group.finish();
 }
 
+/// Streams that wait, and a frame of 16 KiB of whichever is next.
+fn next_stream(c: &mut Criterion) {
+    const FRAME: usize = 16 << 10;
+    let stream = |id: u32| StreamId::from_wire(2 * id + 1);
+    let mut group = c.benchmark_group("scheduler");
+    for streams in [1, 64, 4096] {
+        for (kind, priority) in [
+            ("in order", Priority::default()),
+            ("in turn", Priority::default().incremental(true)),
+        ] {
+            let full = || {
+                let mut scheduler = Scheduler::default();
+                for id in 0..streams {
+                    scheduler.insert(stream(id), priority);
+                }
+                scheduler
+            };
+            let name = |what| BenchmarkId::new(format!("{kind}, {what}"), streams);
+
+            // A frame of a long stream.
+            let mut scheduler = full();
+            group.bench_function(name("a frame"), |b| {
+                b.iter(|| {
+                    if let Some(next) = scheduler.next() {
+                        scheduler.served(next, FRAME);
+                    }
+                });
+            });
+
+            // A stream of one frame, for which another comes.
+            let (mut scheduler, mut id) = (full(), streams);
+            group.bench_function(name("a short stream"), |b| {
+                b.iter(|| {
+                    if let Some(next) = scheduler.next() {
+                        scheduler.served(next, FRAME);
+                        scheduler.remove(next);
+                    }
+                    scheduler.insert(stream(id), priority);
+                    id += 1;
+                });
+            });
+
+            // Windows close and open, of whichever streams.
+            let (mut scheduler, mut id) = (full(), 0);
+            group.bench_function(name("a closed window"), |b| {
+                b.iter(|| {
+                    scheduler.remove(stream(id % streams));
+                    black_box(scheduler.next());
+                    scheduler.insert(stream(id % streams), priority);
+                    id = id.wrapping_add(1_021);
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = micro;
     config = Criterion::default()
@@ -202,6 +275,6 @@ criterion_group! {
         .measurement_time(Duration::from_millis(400))
         .sample_size(40)
         .without_plots();
-    targets = frame_heads, one_thread, two_threads
+    targets = frame_heads, next_stream, one_thread, two_threads
 }
 criterion_main!(micro);
