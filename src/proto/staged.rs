@@ -77,7 +77,7 @@ impl Staged {
 
     /// Appends a buffer as it is, with no copy.
     pub(crate) fn append_buf(&mut self, buf: Option<PooledBuf>) {
-        for buf in buf.filter(|buf| !buf.is_empty()) {
+        if let Some(buf) = buf.filter(|buf| !buf.is_empty()) {
             self.len += buf.len();
             self.appended += buf.len() as u64;
             self.bufs.push_back(buf);

@@ -53,7 +53,6 @@ impl StreamState {
         (self.sent.load(Relaxed), self.queued.load(Relaxed))
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the connection's task uses it"))]
     pub(crate) fn set_octets(&self, sent: u64, queued: u64) {
         self.sent.store(sent, Relaxed);
         self.queued.store(queued, Relaxed);

@@ -31,7 +31,6 @@ pub(crate) struct Tagger {
     pub(crate) connection: u64,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the connection's task uses it"))]
 impl Tagger {
     /// Octets of a field: its kind, two lengths, its name and its value.
     pub(crate) const LEN: usize = 3 + NAME.len() + VALUE;

@@ -395,11 +395,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         match self.mode {
             Mode::Http2 => {
                 self.take_error()?;
-                let taken =
-                    ready!(
-                        self.write
-                            .poll_write(&mut self.io, cx, bufs, &mut self.streams)
-                    )?;
+                self.settle_streams();
+                let may_change = self.socket.may_change_offer();
+                self.write.set_may_change_offer(may_change);
+                let (io, streams) = (&mut self.io, &mut self.streams);
+                let taken = ready!(self.write.poll_write(io, cx, bufs, streams))?;
+                self.tune_socket();
                 let acks = self.write.take_settings_acks();
                 if acks > 0 {
                     let inbound = self.read.inbound_mut();

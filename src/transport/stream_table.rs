@@ -128,10 +128,6 @@ impl Drop for StreamTable {
 }
 
 /// For the connection's task.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the connection's task calls these")
-)]
 impl Shared {
     /// What marks header blocks, if the layers above get handles.
     pub(crate) fn tagger(&self) -> Option<Tagger> {

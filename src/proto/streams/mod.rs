@@ -119,7 +119,7 @@ impl Streams {
             bounds,
             records: StreamMap::with_key(key),
             lane: Lane::default(),
-            scheduler: Scheduler::default(),
+            scheduler: Scheduler::default().keyed(key),
             connection: Ledger::new(DEFAULT_WINDOW, DEFAULT_WINDOW),
             initial: (DEFAULT_WINDOW, DEFAULT_WINDOW),
             queueing: false,
@@ -265,10 +265,10 @@ impl Streams {
         let (was_granted, was_told) = self.initial;
         self.initial = (granted, told);
         let streams: Vec<StreamId> = self.records.iter().map(|(stream, _)| stream).collect();
+        for (_, record) in self.records.iter_mut() {
+            record.ledger.adjust(granted - was_granted, told - was_told);
+        }
         for stream in streams {
-            if let Some(record) = self.records.get_mut(stream) {
-                record.ledger.adjust(granted - was_granted, told - was_told);
-            }
             self.check_overdrawn(stream);
             self.settle(stream);
             self.consider(stream);
