@@ -294,7 +294,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         if self.write.is_queueing() && self.streams.compete() {
             self.competed = written;
             self.socket.compete(&self.io);
-        } else if self.streams.len() == 0 || written - self.competed > COMPETED {
+        } else if !self.streams.has_streams() || written - self.competed > COMPETED {
             self.socket.restore(&self.io);
         }
     }

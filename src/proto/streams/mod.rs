@@ -133,9 +133,9 @@ impl Streams {
         }
     }
 
-    /// Streams that may send.
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
+    /// Whether any stream may send.
+    pub(crate) fn has_streams(&self) -> bool {
+        !self.records.is_empty()
     }
 
     /// The task sleeps: memory that is not in use goes back.
@@ -193,7 +193,7 @@ impl Streams {
     /// A header block starts. Whether it opens the stream.
     pub(crate) fn opens(&mut self, stream: StreamId) -> bool {
         let number = stream.get();
-        if !self.is_server || number % 2 == 0 || number <= self.last_opened {
+        if !self.is_server || number.is_multiple_of(2) || number <= self.last_opened {
             return false;
         }
         self.last_opened = number;
@@ -294,7 +294,7 @@ impl Streams {
                     self.set_priority(stream, priority);
                 }
             }
-            None if stream.get() % 2 == 1 && stream.get() > self.last_opened => {
+            None if !stream.get().is_multiple_of(2) && stream.get() > self.last_opened => {
                 self.idle.insert(stream, priority);
                 if self.idle.len() > MAX_IDLE {
                     // The one that opens last, if ever.
