@@ -59,6 +59,7 @@ pub(crate) struct Dial {
     side: Side,
     tls: Option<TlsConnector>,
     windows: Option<Windows>,
+    config: Config,
 }
 
 impl Dial {
@@ -80,6 +81,7 @@ impl Dial {
             side: spec.side,
             tls,
             windows: spec.load.windows,
+            config: Config::default().schedule(spec.schedule),
         })
     }
 
@@ -94,12 +96,12 @@ impl Dial {
         match (self.side, &self.tls) {
             (Side::Stock, None) => self.handshake(io).await,
             (Side::Framewright, None) => {
-                self.handshake(Transport::client(io, Config::default()))
+                self.handshake(Transport::client(io, self.config.clone()))
                     .await
             }
             (Side::Stock, Some(tls)) => self.handshake(tls.connect(tls::name(), io).await?).await,
             (Side::Framewright, Some(tls)) => {
-                let io = Transport::connect_tls(tls, tls::name(), io, Config::default()).await?;
+                let io = Transport::connect_tls(tls, tls::name(), io, self.config.clone()).await?;
                 self.handshake(io).await
             }
         }

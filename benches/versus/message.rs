@@ -62,6 +62,10 @@ pub(crate) struct Spec {
     pub(crate) wire: Option<Wire>,
     /// That a hurrier keeps going.
     pub(crate) downloads: usize,
+    /// Whether framewright's ends schedule streams.
+    pub(crate) schedule: bool,
+    /// Whether the server's application reads priorities, if its side can.
+    pub(crate) prioritized: bool,
     /// Where the server listens, or the link to it; for clients.
     pub(crate) server: Option<SocketAddr>,
 }
@@ -125,6 +129,8 @@ pub(crate) struct Wire {
     pub(crate) rate: u64,
     /// Milliseconds one way.
     pub(crate) delay: u64,
+    /// The largest segment in octets; loopback's own where `None`.
+    pub(crate) segment: Option<u32>,
 }
 
 /// A later line to a child.

@@ -74,7 +74,10 @@ impl<'a> Pair<'a> {
         let link = match &spec.wire {
             Some(wire) => {
                 let delay = Duration::from_millis(wire.delay);
-                let link = Link::builder().rate(wire.rate).delay(delay);
+                let link = Link::builder()
+                    .rate(wire.rate)
+                    .delay(delay)
+                    .segment(wire.segment);
                 Some(link.to(address).start()?)
             }
             None => None,

@@ -178,15 +178,17 @@ fn rows(metrics: &[Metric], observations: &Observations) -> Vec<Row> {
 
 /// The table's rows of one scenario.
 pub(crate) fn table(scenario: &str, metrics: &[Metric], observations: &Observations) -> String {
+    let names = metrics.iter().map(|metric| metric.name.len());
+    let width = names.max().unwrap_or_default().max(27);
     let mut table = format!(
-        "{scenario}\n  {:<27} {:>9} {:<19} {:>9} {:<19} {:>6}  {}\n",
+        "{scenario}\n  {:<width$} {:>9} {:<19} {:>9} {:<19} {:>6}  {}\n",
         "", "stock", "(spread)", "framewr.", "(spread)", "ratio", "limit"
     );
     for row in rows(metrics, observations) {
         let cell = |summary: Option<Summary>| summary.map(|s| s.to_string()).unwrap_or_default();
         let ratio = row.ratio.map(|ratio| format!("{ratio:.3}"));
         let line = format!(
-            "  {:<27} {:<29} {:<29} {:>6}  {}",
+            "  {:<width$} {:<29} {:<29} {:>6}  {}",
             row.metric,
             cell(row.stock),
             cell(row.framewright),

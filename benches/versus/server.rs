@@ -1,16 +1,25 @@
 //! The server's process: `GET /N` is answered with N octets.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use framewright::{Config, Listener, Transport};
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    service::TowerToHyperService,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
+use tower_service::Service;
 
 use crate::{
     Result,
@@ -40,7 +49,15 @@ pub(crate) async fn run(control: Control, spec: Spec) -> Result<()> {
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     reply(&Reply::Listening(listener.local_addr()?));
-    tokio::spawn(accept(listener, spec.side, acceptor.map(Arc::new)));
+    let server = Server {
+        side: spec.side,
+        acceptor,
+        prioritized: spec.prioritized,
+        config: Config::default()
+            .schedule(spec.schedule)
+            .stream_handles(STREAM_HANDLES && spec.prioritized),
+    };
+    tokio::spawn(accept(listener, Arc::new(server)));
 
     account(control).await
 }
@@ -60,10 +77,21 @@ pub(crate) async fn account(mut control: Control) -> Result<()> {
     }
 }
 
-async fn accept(listener: TcpListener, side: Side, acceptor: Option<Arc<TlsAcceptor>>) {
+/// How the connections of a listener are served.
+struct Server {
+    side: Side,
+    acceptor: Option<TlsAcceptor>,
+    prioritized: bool,
+    config: Config,
+}
+
+async fn accept(listener: TcpListener, server: Arc<Server>) {
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => drop(tokio::spawn(connection(tcp, side, acceptor.clone()))),
+            Ok((tcp, _)) => {
+                let server = Arc::clone(&server);
+                tokio::spawn(async move { server.connection(tcp).await });
+            }
             Err(error) => return reply(&Reply::Failed(format!("accept: {error}"))),
         }
     }
@@ -75,20 +103,51 @@ async fn accept_through(mut listener: Listener) {
     }
 }
 
-/// Clients close without a goodbye, so an error here is no news; one that
-/// matters fails the client too.
-async fn connection(tcp: TcpStream, side: Side, acceptor: Option<Arc<TlsAcceptor>>) -> Result<()> {
-    tcp.set_nodelay(true)?;
-    let io = Counted(tcp);
-    match (side, acceptor) {
-        (Side::Stock, None) => serve(io).await,
-        (Side::Framewright, None) => serve(Transport::server(io, Config::default())).await,
-        (Side::Stock, Some(acceptor)) => serve(acceptor.accept(io).await?).await,
-        (Side::Framewright, Some(acceptor)) => {
-            serve(Transport::accept_tls(&acceptor, io, Config::default()).await?).await
+impl Server {
+    /// Clients close without a goodbye, so an error here is no news; one that
+    /// matters fails the client too.
+    async fn connection(&self, tcp: TcpStream) -> Result<()> {
+        tcp.set_nodelay(true)?;
+        let io = Counted(tcp);
+        let config = self.config.clone();
+        match (self.side, &self.acceptor) {
+            (Side::Stock, None) => self.serve(io).await,
+            (Side::Framewright, None) => self.serve(Transport::server(io, config)).await,
+            (Side::Stock, Some(acceptor)) => self.serve(acceptor.accept(io).await?).await,
+            (Side::Framewright, Some(acceptor)) => {
+                let io = Transport::accept_tls(acceptor, io, config).await?;
+                self.serve(io).await
+            }
         }
     }
+
+    async fn serve<IO>(&self, io: IO) -> Result<()>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if !self.prioritized {
+            return serve(io).await;
+        }
+        let connection = http2::Builder::new(TokioExecutor::new());
+        let io = TokioIo::new(io);
+        match self.side {
+            Side::Stock => {
+                let service = TowerToHyperService::new(Answer);
+                connection.serve_connection(io, service).await?;
+            }
+            Side::Framewright => {
+                // PRIORITY LAYER, 2 of 2: `PriorityLayer::new().layer(Answer)`, with
+                // `framewright::PriorityLayer` and `tower_layer::Layer`.
+                let service = TowerToHyperService::new(Answer);
+                connection.serve_connection(io, service).await?;
+            }
+        }
+        Ok(())
+    }
 }
+
+/// PRIORITY LAYER, 1 of 2: `true`.
+const STREAM_HANDLES: bool = false;
 
 async fn serve<IO>(io: IO) -> Result<()>
 where
@@ -100,11 +159,33 @@ where
     Ok(())
 }
 
+/// [`answer`] as a tower service.
+#[derive(Clone, Copy, Debug)]
+struct Answer;
+
+impl Service<Request<Incoming>> for Answer {
+    type Response = Response<Chunks>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        ready(Ok(respond(&request)))
+    }
+}
+
 async fn answer(request: Request<Incoming>) -> Result<Response<Chunks>, Infallible> {
+    Ok(respond(&request))
+}
+
+fn respond(request: &Request<Incoming>) -> Response<Chunks> {
     let octets = request.uri().path().trim_start_matches('/').parse();
     let mut response = Response::new(Chunks::new(octets.clone().unwrap_or(0)));
     if octets.is_err() {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
-    Ok(response)
+    response
 }

@@ -1,9 +1,13 @@
-//! One large response after another on one connection.
+//! One large response after another on one connection, or eight side by side.
 //!
 //! 10 MB bodies in chunks of 64 KiB; the client's `SETTINGS_MAX_FRAME_SIZE`
 //! stays at 16 KiB, hyper's default. The client's windows are 4 MiB a stream
-//! and 8 MiB a connection on both sides: on loopback that is many times the
-//! bandwidth-delay product, so that no side ever waits for credit.
+//! and 4 MiB more than its streams' together for the connection, on both sides:
+//! on loopback that is many times the bandwidth-delay product, so that no side
+//! ever waits for credit.
+//!
+//! Eight at a time are where a transport that schedules streams has something to
+//! choose from, though all are alike.
 
 use std::time::Duration;
 
@@ -23,20 +27,42 @@ const WRITES: &str = "write calls/MB";
 /// Of the client's socket.
 const READS: &str = "read calls/MB";
 
-const WINDOWS: Windows = Windows {
-    stream: 4 << 20,
-    connection: 8 << 20,
-};
+const STREAM_WINDOW: u32 = 4 << 20;
 
 pub(super) struct Bulk {
-    pub(super) tls: bool,
+    name: &'static str,
+    about: &'static str,
+    tls: bool,
+    streams: usize,
 }
 
 impl Bulk {
-    pub(super) fn load(bench: &Bench) -> Load {
+    pub(super) const H2C: Self = Self {
+        name: "bulk-h2c",
+        about: "10 MB bodies in 64 KiB chunks, one at a time",
+        tls: false,
+        streams: 1,
+    };
+    pub(super) const TLS: Self = Self {
+        name: "bulk-tls",
+        tls: true,
+        ..Self::H2C
+    };
+    pub(super) const SIDE_BY_SIDE: Self = Self {
+        name: "bulk-8-h2c",
+        about: "10 MB bodies in 64 KiB chunks, 8 at a time on one connection",
+        streams: 8,
+        ..Self::H2C
+    };
+
+    pub(super) fn load(&self, bench: &Bench) -> Load {
         Load {
             octets: if bench.smoke { 1_000_000 } else { 10_000_000 },
-            windows: Some(WINDOWS),
+            in_flight: self.streams,
+            windows: Some(Windows {
+                stream: STREAM_WINDOW,
+                connection: (self.streams as u32 + 1) * STREAM_WINDOW,
+            }),
             ..load(bench)
         }
     }
@@ -44,11 +70,11 @@ impl Bulk {
 
 impl Scenario for Bulk {
     fn name(&self) -> &'static str {
-        if self.tls { "bulk-tls" } else { "bulk-h2c" }
+        self.name
     }
 
     fn about(&self) -> &'static str {
-        "10 MB bodies in 64 KiB chunks, one at a time"
+        self.about
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -64,7 +90,7 @@ impl Scenario for Bulk {
     }
 
     fn round(&self, bench: &Bench, observations: &mut Observations) -> Result<()> {
-        let spec = |side| spec(bench, side, self.tls, Self::load(bench));
+        let spec = |side| spec(bench, side, self.tls, self.load(bench));
         let start = |server, client, side| Pair::start(bench, server, client, spec(side));
         let mut stock = start(Role::Server, Role::Client, Side::Stock)?;
         let mut framewright = start(Role::Server, Role::Client, Side::Framewright)?;
@@ -83,7 +109,7 @@ impl Scenario for Bulk {
     }
 
     fn pair(&self, bench: &Bench, side: Side) -> Option<(Role, Role, Spec)> {
-        let spec = spec(bench, side, self.tls, Self::load(bench));
+        let spec = spec(bench, side, self.tls, self.load(bench));
         Some((Role::Server, Role::Client, spec))
     }
 }

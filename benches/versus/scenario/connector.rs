@@ -19,7 +19,7 @@ impl Through {
     fn spec(bench: &Bench, side: Side) -> Spec {
         Spec {
             through: side == Side::Framewright,
-            ..spec(bench, Side::Framewright, true, Bulk::load(bench))
+            ..spec(bench, Side::Framewright, true, Bulk::TLS.load(bench))
         }
     }
 }

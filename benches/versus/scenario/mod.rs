@@ -9,6 +9,7 @@ mod latency;
 pub(crate) mod priority;
 #[cfg(feature = "aws-lc-rs")]
 mod providers;
+mod scheduling;
 mod small;
 
 use std::time::Duration;
@@ -43,8 +44,9 @@ pub(crate) trait Scenario: Sync {
 
 /// Every scenario, in the order in which they run.
 pub(crate) const ALL: &[&dyn Scenario] = &[
-    &bulk::Bulk { tls: false },
-    &bulk::Bulk { tls: true },
+    &bulk::Bulk::H2C,
+    &bulk::Bulk::TLS,
+    &bulk::Bulk::SIDE_BY_SIDE,
     &small::Small { tls: false },
     &small::Small { tls: true },
     &latency::Latency { tls: false },
@@ -52,6 +54,7 @@ pub(crate) const ALL: &[&dyn Scenario] = &[
     &conns::Conns,
     &idle::Idle,
     &priority::Priority,
+    &scheduling::Scheduling,
     &handshake::Handshake,
     &connector::Through,
     #[cfg(feature = "aws-lc-rs")]
@@ -85,6 +88,8 @@ fn spec(bench: &Bench, side: Side, tls: bool, load: Load) -> Spec {
         reconnects: None,
         wire: None,
         downloads: 0,
+        schedule: true,
+        prioritized: false,
         server: None,
     }
 }

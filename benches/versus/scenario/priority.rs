@@ -2,34 +2,53 @@
 //!
 //! The link has 50 Mbit/s each way and a round trip of 20 ms, and is the only
 //! thing that anyone waits for: its queue is the server's (see
-//! `tests/common/link.rs`). 8 or 32 downloads with `priority: u=7` keep it full;
+//! `tests/common/link.rs`). 1, 8 or 32 downloads with `priority: u=7` keep it full;
 //! meanwhile the client asks for 20 KB with `priority: u=0`, and times them from
 //! the request to the last octet. Between two such requests it waits until the
 //! queue has long been full again, for a time that differs so that it does not
-//! keep step with anything. Stock hyper does not look at the field: behind 8 the
-//! response waits for the octets in the kernel's buffer, and then for three turns
-//! of 8 frames of 16 KiB, one for its head and two for its body.
+//! keep step with anything. Both ends of the client are stock hyper on both sides:
+//! the field is all that it says.
 //!
 //! The limit is the same request over the same link without downloads: a round
 //! trip, 3.3 ms for 20 KB at that rate, and a millisecond or two of timers.
 //!
+//! # Two settings
+//!
+//! Stock hyper does not look at the field. Its response waits for the octets that
+//! the server's kernel has taken already, and then for three turns of 16 KiB of
+//! each download, one for its head and two for its body: h2 lets streams take
+//! turns. The turns are 3 x 8 x 16 KiB, 63 ms, behind 8. The rest is up to the
+//! size of the kernel's send buffer, and to the client's credit:
+//!
+//! - The plain names: the segments are loopback's own, of 64 KiB. The kernel
+//!   counts its window in segments, so the buffer is as large as Linux lets it grow
+//!   by itself (`tcp_wmem`, 4 MB) from the start. A server is there with a large or
+//!   fixed send buffer, or with a client at the end of a long and wide road that
+//!   has just turned narrow: the buffer grows with the window, and does not shrink
+//!   again. The client's windows are hyper's own, 2 MiB a stream and 5 MiB a
+//!   connection. That is a bound on what may be in the kernels, and the downloads
+//!   are always at it: behind 1 at that of the stream, else at that of the
+//!   connection, so that the response waits for credit as well as for the buffer.
+//!   With windows as below it was 630 ms in place of 1,000 behind 8.
+//! - `ethernet segments`: of 1,448 octets, as on a real link of this rate alone.
+//!   The buffer then grows to 1 MB with BBR, 0.25 MB with CUBIC (the head of the
+//!   table names which). The client's windows are 4 MiB a stream and the sum of
+//!   that over 33 streams for the connection, so that its credit has no part in it.
+//!
+//! The first is near the worst that a server sees, the second near the best.
+//!
 //! # What has no part in it
 //!
-//! - The client's credit: its windows are 4 MiB a stream and the sum of that over
-//!   33 streams for the connection. It takes what arrives at once, and gives the
-//!   credit back by halves of a window; 2 MiB are 4 times what a stream's share
-//!   of the kernel's largest send buffer (4 MiB) and of the link can be.
 //! - The kernel's options: the server's send buffer is as the system has it, and
-//!   grows as it likes: to 1 MB with BBR, 0.25 MB with CUBIC (the head of the table
-//!   names which). Only the segment size differs from loopback's, as the link
-//!   says.
-//! - The cores: both sides at both depths and their four links take a tenth of
-//!   them together. So all run at once, rather than in turn, each on a link of
-//!   its own; a round has one slice.
+//!   grows as it likes.
+//! - The cores: both sides at all depths and their links take a fifth of them
+//!   together. So all of one setting run at once, rather than in turn, each on a
+//!   link of its own; a round has one slice.
 
 use std::{
     cell::Cell,
     rc::Rc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -49,22 +68,78 @@ use crate::{
     usage::Usage,
 };
 
-/// Milliseconds.
-const MIDDLE: &str = "p50 behind 8";
-const TAIL: &str = "p95 behind 8";
-const DEEP: &str = "p50 behind 32";
-/// Of the 8.
-const RATE: &str = "bulk MB/s";
+/// What the link's kernels and the client are like.
+struct Setting {
+    segment: Option<u32>,
+    windows: Option<Windows>,
+    depths: &'static [Depth],
+    /// Milliseconds from the first download to the measured phase: until the
+    /// kernel's buffer has grown as far as it will.
+    warm_up: u64,
+    /// Milliseconds.
+    measured: u64,
+}
 
-const WIRE: Wire = Wire {
-    rate: 50_000_000,
-    delay: 10,
+/// So many downloads, and the metrics of what is urgent beside them.
+struct Depth {
+    downloads: usize,
+    /// Milliseconds.
+    middle: &'static str,
+    /// Milliseconds.
+    tail: Option<&'static str>,
+    /// Of the downloads.
+    rate: Option<&'static str>,
+}
+
+const LOOPBACK: Setting = Setting {
+    segment: None,
+    windows: None,
+    depths: &[
+        Depth {
+            downloads: 1,
+            middle: "p50 behind 1",
+            tail: None,
+            rate: None,
+        },
+        Depth {
+            downloads: 8,
+            middle: "p50 behind 8",
+            tail: Some("p95 behind 8"),
+            rate: Some("bulk MB/s"),
+        },
+        Depth {
+            downloads: 32,
+            middle: "p50 behind 32",
+            tail: None,
+            rate: None,
+        },
+    ],
+    warm_up: 2000,
+    measured: 9000,
 };
 
-const STREAM_WINDOW: u32 = 4 << 20;
-const WINDOWS: Windows = Windows {
-    stream: STREAM_WINDOW,
-    connection: 33 * STREAM_WINDOW,
+const ETHERNET: Setting = Setting {
+    segment: Some(1448),
+    windows: Some(Windows {
+        stream: 4 << 20,
+        connection: 33 * (4 << 20),
+    }),
+    depths: &[
+        Depth {
+            downloads: 8,
+            middle: "p50 behind 8, ethernet segments",
+            tail: Some("p95 behind 8, ethernet segments"),
+            rate: None,
+        },
+        Depth {
+            downloads: 32,
+            middle: "p50 behind 32, ethernet segments",
+            tail: None,
+            rate: None,
+        },
+    ],
+    warm_up: 1000,
+    measured: 4000,
 };
 
 const URGENT: HeaderValue = HeaderValue::from_static("u=0");
@@ -79,25 +154,86 @@ const SPREAD: u64 = 50;
 
 pub(crate) struct Priority;
 
-impl Priority {
-    fn load(bench: &Bench, measured: u64) -> Load {
-        Load {
+impl Setting {
+    fn spec(&self, bench: &Bench, side: Side, downloads: usize, measured: u64) -> Spec {
+        let load = Load {
             octets: 20_000,
-            windows: Some(WINDOWS),
-            // Until the kernel's buffer has grown as far as it will.
-            warm_up: if bench.smoke { 100 } else { 1000 },
+            windows: self.windows,
+            // All warm up at the same time: see `settle`.
+            warm_up: 0,
             measured: if bench.smoke { measured / 20 } else { measured },
             ..load(bench)
+        };
+        Spec {
+            wire: Some(Wire {
+                rate: 50_000_000,
+                delay: 10,
+                segment: self.segment,
+            }),
+            downloads,
+            prioritized: true,
+            ..spec(bench, side, false, load)
         }
     }
 
-    fn spec(bench: &Bench, side: Side, downloads: usize, measured: u64) -> Spec {
-        Spec {
-            wire: Some(WIRE),
-            downloads,
-            ..spec(bench, side, false, Self::load(bench, measured))
+    fn start<'a>(
+        &self,
+        bench: &'a Bench,
+        side: Side,
+        downloads: usize,
+        measured: u64,
+    ) -> Result<Pair<'a>> {
+        let spec = self.spec(bench, side, downloads, measured);
+        Pair::start(bench, Role::Server, Role::Hurrier, spec)
+    }
+
+    /// The same without downloads, for the limit.
+    fn unloaded<'a>(&self, bench: &'a Bench) -> Result<Pair<'a>> {
+        self.start(bench, Side::Stock, 0, 1500)
+    }
+
+    fn observe_limit(&self, unloaded: &Measured, observations: &mut Observations) {
+        for depth in self.depths {
+            let mut add = |metric, value| observations.add(metric, Contender::Limit, value);
+            add(depth.middle, unloaded.p50 / 1e3);
+            if let Some(tail) = depth.tail {
+                add(tail, unloaded.p95 / 1e3);
+            }
         }
     }
+
+    /// Both sides at all depths.
+    fn measure(&self, bench: &Bench, observations: &mut Observations) -> Result<()> {
+        let mut pairs = Vec::new();
+        for depth in self.depths {
+            for side in Side::BOTH {
+                let pair = self.start(bench, side, depth.downloads, self.measured)?;
+                pairs.push((depth, side, pair));
+            }
+        }
+        settle(bench, self.warm_up);
+        for (_, _, pair) in &mut pairs {
+            pair.begin()?;
+        }
+        for (depth, side, pair) in &mut pairs {
+            let client = pair.end(Duration::ZERO)?.client;
+            let mut add = |metric, value| observations.add(metric, *side, value);
+            add(depth.middle, client.p50 / 1e3);
+            if let Some(tail) = depth.tail {
+                add(tail, client.p95 / 1e3);
+            }
+            if let Some(rate) = depth.rate {
+                add(rate, client.octets as f64 / 1e6 / client.seconds);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Downloads run from a pair's start on.
+fn settle(bench: &Bench, milliseconds: u64) {
+    let milliseconds = if bench.smoke { 100 } else { milliseconds };
+    thread::sleep(Duration::from_millis(milliseconds));
 }
 
 impl Scenario for Priority {
@@ -112,54 +248,39 @@ impl Scenario for Priority {
     fn metrics(&self) -> &'static [Metric] {
         const {
             &[
-                Metric::lower(MIDDLE),
-                Metric::lower(TAIL),
-                Metric::lower(DEEP),
-                Metric::higher(RATE),
+                Metric::lower("p50 behind 8"),
+                Metric::lower("p95 behind 8"),
+                Metric::lower("p50 behind 32"),
+                Metric::lower("p50 behind 1"),
+                Metric::higher("bulk MB/s"),
+                Metric::lower("p50 behind 8, ethernet segments"),
+                Metric::lower("p95 behind 8, ethernet segments"),
+                Metric::lower("p50 behind 32, ethernet segments"),
             ]
         }
     }
 
     fn round(&self, bench: &Bench, observations: &mut Observations) -> Result<()> {
-        let start = |side, downloads, measured| {
-            let spec = Self::spec(bench, side, downloads, measured);
-            Pair::start(bench, Role::Server, Role::Hurrier, spec)
-        };
-        let unloaded = start(Side::Stock, 0, 2000)?.measure(Duration::ZERO)?.client;
-        for (metric, value) in [
-            (MIDDLE, unloaded.p50),
-            (TAIL, unloaded.p95),
-            (DEEP, unloaded.p50),
-        ] {
-            observations.add(metric, Contender::Limit, value / 1e3);
+        let settings = [LOOPBACK, ETHERNET];
+        let mut unloaded = Vec::new();
+        for setting in &settings {
+            unloaded.push(setting.unloaded(bench)?);
         }
-
-        let mut pairs = Vec::new();
-        for downloads in [8, 32] {
-            for side in Side::BOTH {
-                pairs.push((side, downloads, start(side, downloads, 12_000)?));
-            }
-        }
-        for (_, _, pair) in &mut pairs {
+        for pair in &mut unloaded {
             pair.begin()?;
         }
-        for (side, downloads, pair) in &mut pairs {
-            let client = pair.end(Duration::ZERO)?.client;
-            let mut add = |metric, value| observations.add(metric, *side, value);
-            if *downloads == 8 {
-                add(MIDDLE, client.p50 / 1e3);
-                add(TAIL, client.p95 / 1e3);
-                add(RATE, client.octets as f64 / 1e6 / client.seconds);
-            } else {
-                add(DEEP, client.p50 / 1e3);
-            }
+        for (setting, mut pair) in settings.iter().zip(unloaded) {
+            setting.observe_limit(&pair.end(Duration::ZERO)?.client, observations);
+        }
+        for setting in &settings {
+            setting.measure(bench, observations)?;
         }
         observations.end_slice(bench.disturbance.take());
         Ok(())
     }
 
     fn pair(&self, bench: &Bench, side: Side) -> Option<(Role, Role, Spec)> {
-        let spec = Self::spec(bench, side, 8, 12_000);
+        let spec = LOOPBACK.spec(bench, side, 8, LOOPBACK.measured);
         Some((Role::Server, Role::Hurrier, spec))
     }
 }
@@ -176,7 +297,6 @@ async fn local(mut control: Control, spec: Spec) -> Result<()> {
     for _ in 0..spec.downloads {
         tokio::task::spawn_local(download(requests.clone(), Rc::clone(&downloaded)));
     }
-    sleep(Duration::from_millis(spec.load.warm_up)).await;
     reply(&Reply::Ready);
     loop {
         match control.next().await? {

@@ -8,7 +8,7 @@ use crate::{
     report::{Metric, Observations},
 };
 
-const RATE: &str = "requests/s";
+pub(super) const RATE: &str = "requests/s";
 /// Microseconds.
 const TAIL: &str = "p99";
 /// Of the server's socket.
@@ -21,7 +21,7 @@ pub(super) struct Small {
 }
 
 impl Small {
-    fn load(bench: &Bench) -> Load {
+    pub(super) fn load(bench: &Bench) -> Load {
         Load {
             in_flight: 64,
             ..load(bench)
