@@ -125,7 +125,7 @@ impl Body for Pattern {
     }
 }
 
-type ServiceBody = http_body_util::combinators::BoxBody<Bytes, BoxError>;
+pub type ServiceBody = http_body_util::combinators::BoxBody<Bytes, BoxError>;
 
 fn parameter(request: &Request<Incoming>, name: &str) -> Option<u64> {
     let query = request.uri().query()?;
@@ -166,7 +166,7 @@ pub async fn service(request: Request<Incoming>) -> Result<Response<ServiceBody>
     Ok(Response::new(body))
 }
 
-fn full(text: String) -> ServiceBody {
+pub fn full(text: String) -> ServiceBody {
     http_body_util::Full::from(text)
         .map_err(|never| match never {})
         .boxed()
