@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 use tower_layer::Layer;
@@ -99,20 +99,36 @@ struct Layered {
     streams: Arc<Mutex<Vec<StreamHandle>>>,
 }
 
+impl Handler {
+    fn gated(gated: usize) -> Self {
+        Self {
+            gate: Arc::new(Barrier::new(gated.max(1))),
+            streams: Arc::default(),
+        }
+    }
+
+    async fn serve(
+        self,
+        layer: PriorityLayer,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) {
+        let service = TowerToHyperService::new(layer.layer(self));
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http2().max_concurrent_streams(1_000);
+        let _ = builder.serve_connection(TokioIo::new(io), service).await;
+    }
+}
+
+fn config() -> Config {
+    Config::default().stream_handles(true)
+}
+
 async fn start(layer: PriorityLayer, link: Option<Builder>, gated: usize) -> Layered {
-    let handler = Handler {
-        gate: Arc::new(Barrier::new(gated.max(1))),
-        streams: Arc::default(),
-    };
+    let handler = Handler::gated(gated);
     let streams = Arc::clone(&handler.streams);
     let server = Server::accept(link, move |tcp| {
-        let io = Transport::server(tcp, Config::default().stream_handles(true));
-        let service = TowerToHyperService::new(layer.layer(handler.clone()));
-        async move {
-            let mut builder = auto::Builder::new(TokioExecutor::new());
-            builder.http2().max_concurrent_streams(1_000);
-            let _ = builder.serve_connection(TokioIo::new(io), service).await;
-        }
+        let io = Transport::server(tcp, config());
+        handler.clone().serve(layer.clone(), io)
     })
     .await;
     Layered { server, streams }
@@ -357,8 +373,7 @@ async fn a_client_asks_by_extension_and_changes_its_mind_by_handle() {
         let tcp = TcpStream::connect(layered.server.address)
             .await
             .expect("connect");
-        let config = Config::default().stream_handles(true);
-        let (sender, _connection) = common::client(Transport::client(tcp, config)).await;
+        let (sender, _connection) = common::client(Transport::client(tcp, config())).await;
         let mut client = ClientPriorityLayer::new().layer(Dispatch(sender));
         let ask = |uri: &str, priority| {
             let request = Request::get(format!("http://test{uri}"));
@@ -417,8 +432,9 @@ impl Service<Request<ServiceBody>> for Dispatch {
 }
 
 /// Runs `program`; `None` if it is not installed, which is said.
-async fn outside(program: &str, args: &[String]) -> Option<String> {
-    let (program, args) = (program.to_owned(), args.to_vec());
+async fn outside(program: &str, args: &[&str]) -> Option<String> {
+    let args: Vec<String> = args.iter().copied().map(String::from).collect();
+    let program = program.to_owned();
     let run = tokio::task::spawn_blocking(move || {
         let output = std::process::Command::new(&program).args(args).output();
         match output {
@@ -436,37 +452,53 @@ async fn outside(program: &str, args: &[String]) -> Option<String> {
     run.await.expect("no panic")
 }
 
+/// Over TLS: without it curl 7 takes a connection for shared before it is open.
+#[cfg(feature = "tls")]
 #[tokio::test]
 async fn curl_says_its_priorities() {
+    use tokio_rustls::rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
+
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key");
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let mut tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .expect("a key that fits");
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+
     bounded(async {
-        let layered = start(PriorityLayer::new(), Some(slow()), 3).await;
-        let url = format!("http://{}", layered.server.address);
-        let mut args: Vec<String> = ["-sS", "--parallel", "--noproxy", "*"]
-            .map(String::from)
-            .to_vec();
+        let handler = Handler::gated(3);
+        let server = Server::accept(Some(slow()), move |tcp| {
+            let (handler, acceptor) = (handler.clone(), acceptor.clone());
+            async move {
+                let io = Transport::accept_tls(&acceptor, tcp, config()).await;
+                let io = io.expect("a handshake");
+                handler.serve(PriorityLayer::new(), io).await;
+            }
+        })
+        .await;
+        let url = format!("https://{}", server.address);
+        let mut args = vec!["-sSk", "--http2", "--parallel", "--noproxy", "*"];
         // The first makes the connection that the others share, and fills it.
-        for (id, urgency, path) in [
+        let requests = [
             (1, 7, "/bytes?len=4000000".to_owned()),
             (3, 6, gated(3, 300_000)),
             (5, 0, gated(5, 300_000)),
             (7, 2, gated(7, 300_000)),
-        ] {
-            if id > 1 {
-                args.push("--next".into());
+        ];
+        let requests = requests.map(|(id, urgency, path)| {
+            let says = format!("{id}:%{{size_download}}\n");
+            let field = format!("priority: u={urgency}");
+            [says, field, format!("{url}{path}")]
+        });
+        for (i, [says, field, url]) in requests.iter().enumerate() {
+            if i > 0 {
+                args.extend(["--next", "-k"]);
             }
-            args.extend(
-                [
-                    "--http2-prior-knowledge",
-                    "-o",
-                    "/dev/null",
-                    "-w",
-                    &format!("{id}:%{{size_download}}\n"),
-                    "-H",
-                    &format!("priority: u={urgency}"),
-                    &format!("{url}{path}"),
-                ]
-                .map(String::from),
-            );
+            args.extend(["-o", "/dev/null", "-w", says, "-H", field, url]);
         }
         let Some(said) = outside("curl", &args).await else {
             return;
@@ -483,13 +515,11 @@ async fn nghttp_gets_what_responses_say() {
     bounded(async {
         let layered = start(PriorityLayer::new(), Some(slow()), 3).await;
         let url = format!("http://{}", layered.server.address);
-        let mut args: Vec<String> = ["-n", "-s", "--no-dep", "--window-bits=24", "-H"]
-            .map(String::from)
-            .to_vec();
-        args.extend(["priority: u=5".into(), "--connection-window-bits=24".into()]);
-        for (id, urgency) in [(3, 6), (5, 0), (7, 2)] {
-            args.push(format!("{url}{}&field=u={urgency}", gated(id, 300_000)));
-        }
+        let urls = [(3, 6), (5, 0), (7, 2)]
+            .map(|(id, urgency)| format!("{url}{}&field=u={urgency}", gated(id, 300_000)));
+        let mut args = vec!["-n", "-s", "--no-dep", "-H", "priority: u=5"];
+        args.extend(["--window-bits=24", "--connection-window-bits=24"]);
+        args.extend(urls.iter().map(String::as_str));
         let Some(said) = outside("nghttp", &args).await else {
             return;
         };
