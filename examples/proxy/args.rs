@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
+use framewright::Config;
 
 /// A reverse proxy on hyper and framewright.
 ///
@@ -78,6 +79,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) stock: bool,
 
+    /// Send responses in the order in which hyper writes them, whatever their
+    /// priorities
+    #[arg(long)]
+    pub(crate) no_priority: bool,
+
     /// Keep what an inbound request says in forwarded and x-forwarded-*, and
     /// add to it, in place of starting anew
     #[arg(long)]
@@ -99,6 +105,18 @@ pub(crate) struct Args {
     /// How long requests in flight may take to finish after the first signal
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) drain_timeout: Duration,
+}
+
+impl Args {
+    /// Whether responses are sent by their priorities: the transport does that.
+    pub(crate) fn prioritizes(&self) -> bool {
+        !self.no_priority && !self.stock
+    }
+
+    /// How the transports towards clients and upstream behave.
+    pub(crate) fn transport(&self) -> Config {
+        Config::default().schedule(self.prioritizes())
+    }
 }
 
 /// A time such as `30` or `0.5`, above 0 and at most a day.

@@ -83,7 +83,9 @@ impl Dialer {
 
 /// A connector to an http:// upstream.
 pub(crate) fn clear(args: &Args) -> Result<Connector, String> {
-    let builder = Connector::builder().connect_timeout(args.connect_timeout);
+    let builder = Connector::builder()
+        .config(args.transport())
+        .connect_timeout(args.connect_timeout);
     builder.build().map_err(|e| Chain(&e).to_string())
 }
 
@@ -92,6 +94,7 @@ pub(crate) fn clear(args: &Args) -> Result<Connector, String> {
 pub(crate) fn with_tls(args: &Args) -> Result<Connector, String> {
     let ca = args.upstream_ca.as_ref();
     let builder = Connector::builder()
+        .config(args.transport())
         .provider(provider())
         .connect_timeout(args.connect_timeout)
         .handshake_timeout(args.connect_timeout);

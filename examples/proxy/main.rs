@@ -14,6 +14,11 @@
 //! same `--ticket-secret` share, the upstream by those that it hands out.
 //! Certificates are reloaded when their files change.
 //!
+//! Responses are sent by their priorities (RFC 9218): those that the client's
+//! `priority` field and `PRIORITY_UPDATE` frames ask for, as the upstream's `priority`
+//! field changes them. Both fields are passed on. `--no-priority` leaves it to the
+//! order in which hyper writes.
+//!
 //! `/stats` shows
 //!
 //! * `connections`, `requests`, `responses`, `body_octets` and `errors` of clients;
@@ -48,6 +53,7 @@ mod forward;
 mod listen;
 mod log;
 mod origin;
+mod page;
 mod serve;
 mod start;
 mod stats;

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::{
     body::{BoxError, Outgoing, text},
-    files,
+    files, page,
     serve::{Handler, Peer},
 };
 
@@ -30,6 +30,8 @@ This is the origin inside the proxy example of framewright. To try:
   /echo          sends a request body back, trailers too
   /slow?ms=MS    answers after MS milliseconds
   /files/        a few files, with ranges
+  /page          a page with pictures, of more urgency than
+  /download      64 MiB; with ?u=N of the urgency N
 ";
 
 /// 64 KiB, the size in which `/bytes` is streamed.
@@ -79,6 +81,15 @@ async fn get(request: &Request<Incoming>) -> Response<Outgoing> {
             ),
         };
     }
+    if path == "/page" {
+        return page::html();
+    }
+    if let Some(name) = path.strip_prefix("/page/") {
+        return page::image(name);
+    }
+    if path == "/download" {
+        return page::download(request.uri().query());
+    }
     if path == "/slow" {
         let query = request.uri().query().unwrap_or_default();
         let ms = query.split('&').find_map(|pair| pair.strip_prefix("ms="));
@@ -112,7 +123,7 @@ fn echo(request: Request<Incoming>) -> Response<Outgoing> {
     response
 }
 
-fn bytes(octets: u64) -> Response<Outgoing> {
+pub(crate) fn bytes(octets: u64) -> Response<Outgoing> {
     let mut response = Response::new(Pattern { left: octets }.boxed_unsync());
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(octets));

@@ -1,20 +1,28 @@
 //! The server side: accept, serve, drain.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use framewright::Listener;
-use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper::{Request, Response, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
+    service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
 };
+use tower_service::Service;
 
 use crate::{
-    activity::Activity,
+    activity::{Activity, Followed},
     body::{BoxError, Outgoing},
     complain,
     listen::Inlet,
@@ -63,6 +71,8 @@ pub(crate) struct Server<H> {
     pub(crate) handler: H,
     pub(crate) limits: Limits,
     pub(crate) endpoint: Arc<Endpoint>,
+    /// Whether responses are sent by their priorities.
+    pub(crate) prioritizes: bool,
 }
 
 impl<H: Handler> Server<H> {
@@ -102,21 +112,51 @@ impl<H: Handler> Server<H> {
         &self,
         io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         peer: Peer,
-        mut draining: watch::Receiver<bool>,
+        draining: watch::Receiver<bool>,
     ) {
-        let activity = Activity::new(&self.endpoint);
-        let service = service_fn(|request: Request<Incoming>| {
-            let answering = activity.begin();
-            let handler = self.handler.clone();
-            async move {
-                let response = handler.call(peer, request).await;
-                answering.response(response.status());
-                Ok::<_, Infallible>(response.map(|body| answering.follow(body)))
+        let activity = Arc::new(Activity::new(&self.endpoint));
+        let handler = self.handler.clone();
+        let answer = {
+            let activity = Arc::clone(&activity);
+            move |request: Request<Incoming>| {
+                let answering = activity.begin();
+                let handler = handler.clone();
+                async move {
+                    let response = handler.call(peer, request).await;
+                    answering.response(response.status());
+                    Ok::<_, Infallible>(response.map(|body| answering.follow(body)))
+                }
             }
-        });
+        };
+        let io = TokioIo::new(io);
+        if self.prioritizes {
+            // PRIORITY LAYER, 2 of 2: `PriorityLayer::new().layer(ServiceFn(answer))`.
+            let service = ServiceFn(answer);
+            self.drive(io, service, &activity, draining).await;
+        } else {
+            self.drive(io, ServiceFn(answer), &activity, draining).await;
+        }
+    }
 
+    /// Drives one connection to its end.
+    async fn drive<S, F>(
+        &self,
+        io: TokioIo<impl AsyncRead + AsyncWrite + Send + Unpin + 'static>,
+        service: S,
+        activity: &Activity,
+        mut draining: watch::Receiver<bool>,
+    ) where
+        S: Service<
+                Request<Incoming>,
+                Response = Response<Followed>,
+                Error = Infallible,
+                Future = F,
+            >,
+        S: Clone + Send + 'static,
+        F: Future<Output = Result<Response<Followed>, Infallible>> + Send + 'static,
+    {
         let builder = self.builder();
-        let connection = builder.serve_connection(TokioIo::new(io), service);
+        let connection = builder.serve_connection(io, TowerToHyperService::new(service));
         tokio::pin!(connection);
         // Either ends the connection gracefully: GOAWAY or `connection: close`,
         // and what is in flight finishes.
@@ -150,5 +190,27 @@ impl<H: Handler> Server<H> {
         if ended.is_err() {
             self.endpoint.error("connection ended early");
         }
+    }
+}
+
+/// A closure as a tower service, so that layers can go round it.
+#[derive(Clone)]
+struct ServiceFn<F>(F);
+
+impl<F, Q, A, R, E> Service<Q> for ServiceFn<F>
+where
+    F: FnMut(Q) -> A,
+    A: Future<Output = Result<R, E>>,
+{
+    type Response = R;
+    type Error = E;
+    type Future = A;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Q) -> A {
+        (self.0)(request)
     }
 }

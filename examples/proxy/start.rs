@@ -134,6 +134,7 @@ fn server<H: Handler>(handler: H, args: &Args, endpoint: &Arc<Endpoint>) -> Serv
             idle: args.idle_timeout,
         },
         endpoint: Arc::clone(endpoint),
+        prioritizes: args.prioritizes(),
     }
 }
 
@@ -150,13 +151,24 @@ fn suggestions(scheme: &str, proxy: SocketAddr, admin: SocketAddr) -> String {
         ),
         _ => String::new(),
     };
+    // 24 pictures beside a download that is less urgent, and one that is more. curl
+    // shares a connection from its start with TLS alone.
+    let beside = |urgency| match scheme {
+        "https" => format!(
+            "\n  curl -kZ --no-progress-meter -o /dev/null '{at}/download?u={urgency}' \
+             -o /dev/null '{at}/page/[1-24].bmp' -w '%{{size_download}} octets in \
+             %{{time_total}} s\\n' | grep ^18486 | tail -1"
+        ),
+        _ => String::new(),
+    };
+    let (after, before) = (beside(7), beside(0));
     format!(
         "
 To try:
   {curl} {at}/
   {curl} {at}/bytes/10000000 -o /dev/null -w '%{{http_version}} %{{speed_download}} octets/s\\n'
   {curl} {at}/echo --data-binary @Cargo.lock | cmp - Cargo.lock
-  {curl} {at}/files/notes/alphabet.txt -r 0-4
+  {curl} {at}/files/notes/alphabet.txt -r 0-4{after}{before}
   h2load -n 20000 -c 4 -m 64 {at}/{resumption}
   curl http://{admin}/stats
 

@@ -29,6 +29,7 @@ async fn mirror(request: Request<Incoming>) -> Response<TestBody> {
     }
     let response = Response::builder()
         .header("x-kept", "1")
+        .header("priority", "u=1")
         .header("via", "1.0 inner");
     if request.version() == Version::HTTP_11 {
         let response = response
@@ -78,6 +79,8 @@ async fn fields_of_one_exchange(
     let mut client = Client::connect(proxy, speak).await;
     let mut request = Request::get("/path?query")
         .header("x-kept", "1")
+        .header("priority", "u=5, i")
+        .header("priority", "x=2")
         .header("te", "trailers")
         .header("cookie", "a=b")
         .header("cookie", "c=d")
@@ -103,6 +106,7 @@ async fn fields_of_one_exchange(
             .starts_with(&format!("{version} framewright-"))
     );
     assert_eq!(response.headers()["x-kept"], "1");
+    assert_eq!(response.headers()["priority"], "u=1");
     for name in ["x-dropped", "keep-alive", "connection"] {
         assert!(!response.headers().contains_key(name), "{name}");
     }
@@ -119,6 +123,8 @@ async fn fields_of_one_exchange(
     }
     assert_eq!(lines(&seen, "te"), ["trailers"]);
     assert_eq!(lines(&seen, "x-kept"), ["1"]);
+    // End-to-end (RFC 9218, section 5), as it came.
+    assert_eq!(lines(&seen, "priority"), ["u=5, i", "x=2"]);
     assert_eq!(lines(&seen, "cookie"), ["a=b; c=d"]);
     let version = if from_http2 { "2.0" } else { "1.1" };
     let via = lines(&seen, "via");
@@ -133,6 +139,21 @@ async fn fields_of_one_exchange(
     for name in ["x-dropped", "keep-alive", "proxy-connection", "upgrade"] {
         assert_eq!(lines(&seen, name), [""; 0], "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_priority_for_one_hop_goes_one_hop() {
+    bounded(async {
+        let address = upstream::serve(mirror).await;
+        let proxy = proxy(&["--h2c", "--upstream", &format!("http://{address}")]);
+        let mut client = Client::connect(proxy.address, Speak::Http1).await;
+        let request = Request::get("/")
+            .header("connection", "Priority")
+            .header("priority", "u=0");
+        let response = client.send(request.body(empty()).unwrap()).await.unwrap();
+        assert_eq!(lines(&text(response).await, "priority"), [""; 0]);
+    })
+    .await;
 }
 
 #[tokio::test]

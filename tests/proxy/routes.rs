@@ -1,6 +1,7 @@
 //! Every route of the embedded origin, over every protocol, with framewright
 //! and without.
 
+use http_body_util::BodyExt;
 use hyper::{Method, Request, StatusCode, header};
 
 use crate::{
@@ -29,6 +30,14 @@ async fn in_clear() {
 }
 
 #[tokio::test]
+async fn without_priorities() {
+    let tls = proxy(&["--no-priority"]);
+    bounded(all(&tls, Speak::TLS)).await;
+    let clear = proxy(&["--no-priority", "--h2c"]);
+    bounded(all(&clear, Speak::CLEAR)).await;
+}
+
+#[tokio::test]
 async fn stock_over_tls() {
     let proxy = proxy(&["--stock"]);
     bounded(all(&proxy, Speak::TLS)).await;
@@ -46,6 +55,7 @@ async fn all(proxy: &Running, ways: [Speak; 2]) {
         welcome(client).await;
         heads(client).await;
         files(client).await;
+        page(client).await;
         refusals(client).await;
 
         let response = client.get("/slow?ms=50").await;
@@ -116,10 +126,45 @@ async fn files(client: &mut Client) {
     }
 }
 
+/// What is on a page, and a download, each with what the origin says of its
+/// priority.
+async fn page(client: &mut Client) {
+    let page = client.get("/page").await;
+    assert_eq!(
+        page.headers()[header::CONTENT_TYPE],
+        "text/html; charset=utf-8"
+    );
+    assert_eq!(page.headers()["priority"], "u=1");
+    let page = text(page).await;
+    let images: Vec<_> = page.split("<img src=\"").skip(1).collect();
+    assert_eq!(images.len(), 24);
+    let mut seen = std::collections::BTreeSet::new();
+    for image in images {
+        let path = image.split('"').next().unwrap();
+        let image = client.get(path).await;
+        assert_eq!(image.headers()[header::CONTENT_TYPE], "image/bmp");
+        assert_eq!(image.headers()["priority"], "u=2");
+        let octets = image.into_body().collect().await.unwrap().to_bytes();
+        assert!(octets.starts_with(b"BM"));
+        let says = u32::from_le_bytes(octets[2..6].try_into().unwrap());
+        assert_eq!(says as usize, octets.len());
+        assert!(seen.insert(octets), "{path} looks like another");
+    }
+    for (path, field) in [("/download", "u=7"), ("/download?u=0", "u=0")] {
+        let request = Request::head(path).body(empty()).unwrap();
+        let response = client.send(request).await.unwrap();
+        assert_eq!(response.headers()["priority"], field);
+        assert_eq!(response.headers()[header::CONTENT_LENGTH], "67108864");
+    }
+}
+
 async fn refusals(client: &mut Client) {
     for (method, path, status) in [
         (Method::GET, "/none", StatusCode::NOT_FOUND),
         (Method::GET, "/files/none", StatusCode::NOT_FOUND),
+        (Method::GET, "/page/0.bmp", StatusCode::NOT_FOUND),
+        (Method::GET, "/page/25.bmp", StatusCode::NOT_FOUND),
+        (Method::GET, "/download?u=8", StatusCode::BAD_REQUEST),
         (Method::GET, "/bytes/-1", StatusCode::BAD_REQUEST),
         (
             Method::GET,
