@@ -241,7 +241,7 @@ impl Log {
     }
 
     pub(crate) fn octets(&self, stream: u32) -> usize {
-        self.bodies.get(&stream).map_or(0, |body| body.len())
+        self.bodies.get(&stream).map_or(0, BytesMut::len)
     }
 
     /// Octets of `stream` that came before the last of `ended`.

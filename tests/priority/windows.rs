@@ -19,7 +19,7 @@ type Limits = (i64, usize);
 /// What the server may send.
 struct Granted {
     connection: i64,
-    /// Beside the initial window: what came and what WINDOW_UPDATE gave.
+    /// Beside the initial window: what came and what `WINDOW_UPDATE` gave.
     streams: BTreeMap<u32, i64>,
     /// Of the latest SETTINGS that were acknowledged.
     acknowledged: Limits,

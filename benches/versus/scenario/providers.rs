@@ -42,7 +42,7 @@ impl Scenario for Providers {
         let mut first = Vec::new();
         let mut resumed = Vec::new();
         for side in Side::BOTH {
-            let load = spec(bench, Side::Framewright, true, Bulk::load(bench));
+            let load = spec(bench, Side::Framewright, true, Bulk::TLS.load(bench));
             let load = with_provider(load, side);
             bulk.push(Pair::start(bench, Role::Server, Role::Client, load)?);
             let reconnect = |reconnects| {
