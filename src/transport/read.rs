@@ -274,8 +274,8 @@ impl ReadSide {
         }
         let mut runs = std::mem::take(&mut self.runs);
         self.interpret(&out.filled()[before..], &mut runs, streams);
-        let as_it_is = matches!(runs.front(), Some(Run::Pass(all)) if all.len() == n);
-        if as_it_is {
+        let is_whole = matches!(runs.front(), Some(Run::Pass(all)) if all.len() == n);
+        if is_whole && runs.len() == 1 {
             runs.clear();
         } else {
             let mut buf = self.pool.acquire(n);
