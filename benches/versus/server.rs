@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use framewright::{Config, Listener, Transport};
+use framewright::{Config, Listener, Transport, layer::PriorityLayer};
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::{
@@ -19,6 +19,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
@@ -55,7 +56,7 @@ pub(crate) async fn run(control: Control, spec: Spec) -> Result<()> {
         prioritized: spec.prioritized,
         config: Config::default()
             .schedule(spec.schedule)
-            .stream_handles(STREAM_HANDLES && spec.prioritized),
+            .stream_handles(spec.prioritized),
     };
     tokio::spawn(accept(listener, Arc::new(server)));
 
@@ -136,18 +137,13 @@ impl Server {
                 connection.serve_connection(io, service).await?;
             }
             Side::Framewright => {
-                // PRIORITY LAYER, 2 of 2: `PriorityLayer::new().layer(Answer)`, with
-                // `framewright::PriorityLayer` and `tower_layer::Layer`.
-                let service = TowerToHyperService::new(Answer);
+                let service = TowerToHyperService::new(PriorityLayer::new().layer(Answer));
                 connection.serve_connection(io, service).await?;
             }
         }
         Ok(())
     }
 }
-
-/// PRIORITY LAYER, 1 of 2: `true`.
-const STREAM_HANDLES: bool = false;
 
 async fn serve<IO>(io: IO) -> Result<()>
 where

@@ -31,8 +31,7 @@ impl Inlet {
         let mut builder = Listener::builder()
             .max_connections(args.max_connections as usize)
             .handshake_timeout(args.handshake_timeout)
-            // PRIORITY LAYER, 1 of 2: `.stream_handles(args.prioritizes())` after it.
-            .config(args.transport())
+            .config(args.transport().stream_handles(args.prioritizes()))
             // Who has said nothing has had no request either.
             .preface_timeout(args.idle_timeout);
         if let Some(tls) = tls {

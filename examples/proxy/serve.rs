@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use framewright::Listener;
+use framewright::{Listener, layer::PriorityLayer};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -19,6 +19,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
 };
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
@@ -130,8 +131,7 @@ impl<H: Handler> Server<H> {
         };
         let io = TokioIo::new(io);
         if self.prioritizes {
-            // PRIORITY LAYER, 2 of 2: `PriorityLayer::new().layer(ServiceFn(answer))`.
-            let service = ServiceFn(answer);
+            let service = PriorityLayer::new().layer(ServiceFn(answer));
             self.drive(io, service, &activity, draining).await;
         } else {
             self.drive(io, ServiceFn(answer), &activity, draining).await;

@@ -239,7 +239,7 @@ async fn rfc9218_8_responses_are_merged() {
 async fn rfc9218_13_1_a_forwarded_request_has_the_default() {
     let streams = [
         (3, field(&[("priority", "u=4")])),
-        (5, field(&[("priority", "u=7"), ("via", "1.1 before")])),
+        (5, field(&[("priority", "u=6"), ("via", "1.1 before")])),
         (7, field(&[("priority", "u=0"), ("forwarded", "for=_a")])),
         (9, field(&[("priority", "u=0"), ("x-forwarded-for", "a")])),
         (11, field(&[("priority", "u=2")])),

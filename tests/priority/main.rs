@@ -18,9 +18,8 @@ mod server;
 mod streams;
 mod windows;
 
-// PRIORITY LAYER: waits for `PriorityLayer` and `StreamHandle`.
-// #[cfg(feature = "layer")]
-// mod layered;
+#[cfg(feature = "layer")]
+mod layered;
 
 use std::time::Duration;
 
