@@ -128,6 +128,8 @@ pub use connect::{
 pub use frame_writer::{
     DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
 };
+#[cfg(feature = "layer")]
+pub use layer::{ClientPriorityLayer, PriorityLayer};
 #[cfg(feature = "listener")]
 pub use listen::{
     ConnectionInfo, Incoming, IntoTcpListener, ListenError, Listener, ListenerBuilder,
