@@ -113,10 +113,14 @@ impl Server {
         let config = self.config.clone();
         match (self.side, &self.acceptor) {
             (Side::Stock, None) => self.serve(io).await,
-            (Side::Framewright, None) => self.serve(Transport::server(io, config)).await,
+            (Side::Framewright, None) => {
+                let io = Transport::server(io, config).with_socket(|io| Some(&io.0));
+                self.serve(io).await
+            }
             (Side::Stock, Some(acceptor)) => self.serve(acceptor.accept(io).await?).await,
             (Side::Framewright, Some(acceptor)) => {
                 let io = Transport::accept_tls(acceptor, io, config).await?;
+                let io = io.with_socket(|tls| Some(&tls.get_ref().0.get_ref().0));
                 self.serve(io).await
             }
         }

@@ -122,7 +122,7 @@ struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
 
 /// Octets that go out with no competition before the kernel's queue may be long
 /// again: what competes tends to come back.
-const COMPETED: u64 = 1 << 20;
+const COMPETED: u64 = 16 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -291,7 +291,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     /// after that.
     fn tune_socket(&mut self) {
         let written = self.write.written().octets;
-        if self.write.is_queueing() && self.streams.compete() {
+        if self.streams.are_in_the_way() {
             self.competed = written;
             self.socket.compete(&self.io);
         } else if !self.streams.has_streams() || written - self.competed > COMPETED {

@@ -133,6 +133,12 @@ impl Streams {
         }
     }
 
+    /// Whether streams are, or are about to be, in each other's way: one sends
+    /// what does not fit into one frame, and there are others.
+    pub(crate) fn are_in_the_way(&self) -> bool {
+        self.compete() && (self.queueing || self.senders > 0)
+    }
+
     /// Whether any stream may send.
     pub(crate) fn has_streams(&self) -> bool {
         !self.records.is_empty()
