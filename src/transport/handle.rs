@@ -83,6 +83,7 @@ impl ConnectionHandle {
     ///
     /// - [`HandleError::NotAllowed`] for a type whose state the stack owns, and
     ///   for the acknowledgement of a PING;
+    /// - [`HandleError::NotClient`] for a `PRIORITY_UPDATE` of a server;
     /// - [`HandleError::Frame`] for a malformed frame, or one of over 16,384
     ///   octets, which not every peer takes;
     /// - [`HandleError::Full`] if 64 frames or 64 KiB wait already, or if 32 PINGs
@@ -92,7 +93,7 @@ impl ConnectionHandle {
     pub fn send_frames(&self, frames: impl IntoIterator<Item = Frame>) -> Result<(), HandleError> {
         let frames: Vec<Frame> = frames.into_iter().collect();
         for frame in &frames {
-            check(frame)?;
+            check(frame, self.shared.is_client)?;
         }
         self.shared.request(frames.into_iter().map(Request::from))
     }
@@ -111,9 +112,6 @@ impl ConnectionHandle {
     /// - [`HandleError::Frame`] for stream 0;
     /// - otherwise as for [`ConnectionHandle::send_frames`].
     pub fn set_priority(&self, stream: StreamId, priority: Priority) -> Result<(), HandleError> {
-        if !self.shared.is_client {
-            return Err(HandleError::NotClient);
-        }
         self.send_frames([Frame::priority_update(stream, priority)])?;
         if let Some(state) = self.shared.find_stream(stream) {
             state.set_priority(priority);
@@ -187,13 +185,16 @@ pub enum HandleError {
     Full,
 }
 
-fn check(frame: &Frame) -> Result<(), HandleError> {
+fn check(frame: &Frame, is_client: bool) -> Result<(), HandleError> {
     use crate::proto::frame::DEFAULT_MAX_FRAME_SIZE;
     use crate::proto::head::Flags;
 
     let kind = frame.kind();
     if kind == FrameType::PING && frame.flags().contains(Flags::ACK) {
         return Err(HandleError::PingAck);
+    }
+    if kind == FrameType::PRIORITY_UPDATE && !is_client {
+        return Err(HandleError::NotClient);
     }
     if kind.is_core() && kind != FrameType::PING {
         return Err(HandleError::NotAllowed(kind));

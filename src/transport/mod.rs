@@ -287,14 +287,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         }
     }
 
-    /// Keeps the kernel's queue short while streams compete, and for a while
-    /// after that.
+    /// Keeps the queues below short while streams compete, and for a while after
+    /// that.
     fn tune_socket(&mut self) {
         let written = self.write.written().octets;
         if self.streams.are_in_the_way() {
             self.competed = written;
+            self.write.set_short(true);
             self.socket.compete(&self.io);
         } else if !self.streams.has_streams() || written - self.competed > COMPETED {
+            self.write.set_short(false);
             self.socket.restore(&self.io);
         }
     }
@@ -458,6 +460,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             read_calls: received.calls,
             deferred_flushes: written.deferred_flushes,
             largest_batch: written.largest_batch,
+            queued_octets: self.streams.queued(),
+            congestions: written.congestions,
         }
     }
 
@@ -468,7 +472,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             return;
         }
         let written = self.write.written();
-        let calls = written.calls + written.deferred_flushes + self.read.received().calls;
+        let calls = written.calls
+            + written.deferred_flushes
+            + written.congestions
+            + self.read.received().calls;
         if calls != self.published {
             self.published = calls;
             self.shared.stats.publish(&self.stats());

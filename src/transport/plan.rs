@@ -2,7 +2,6 @@
 
 use std::io::IoSlice;
 
-use crate::proto::batch_size::TLS_RECORD;
 use crate::proto::outbound::{Lead, Outbound, Wire};
 
 /// Slices of one vectored write. Two for each wire frame, so with 16 KiB frames
@@ -79,17 +78,15 @@ pub(super) fn plan_slices<'a>(
     (count, octets)
 }
 
-/// Shortens slices of `offered` octets to whole TLS records. Returns the number
-/// of slices, and of octets in them.
-pub(super) fn whole_records(slices: &mut [&[u8]], offered: usize) -> (usize, usize) {
-    let whole = offered - offered % TLS_RECORD;
-    let mut left = whole;
+/// Shortens slices to their first `octets`. Returns the number of slices.
+pub(super) fn shorten(slices: &mut [&[u8]], octets: usize) -> usize {
+    let mut left = octets;
     for (i, slice) in slices.iter_mut().enumerate() {
         if slice.len() >= left {
             *slice = &slice[..left];
-            return (i + 1, whole);
+            return i + 1;
         }
         left -= slice.len();
     }
-    (slices.len(), whole)
+    slices.len()
 }

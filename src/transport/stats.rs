@@ -26,6 +26,11 @@ pub struct ConnectionStats {
     pub deferred_flushes: u64,
     /// Octets in the largest write call.
     pub largest_batch: u64,
+    /// Octets that wait to be scheduled: DATA by stream, and the other frames.
+    /// Not 0 only while streams compete for a socket that is full.
+    pub queued_octets: u64,
+    /// How often streams began to compete for a socket that was full.
+    pub congestions: u64,
 }
 
 impl ConnectionStats {
@@ -45,7 +50,7 @@ impl ConnectionStats {
 pub(super) struct SharedStats {
     outbound_frames: [AtomicU64; SLOTS],
     inbound_frames: [AtomicU64; SLOTS],
-    scalars: [AtomicU64; 6],
+    scalars: [AtomicU64; 8],
 }
 
 impl SharedStats {
@@ -59,12 +64,23 @@ impl SharedStats {
             stats.read_calls,
             stats.deferred_flushes,
             stats.largest_batch,
+            stats.queued_octets,
+            stats.congestions,
         ];
         store(&self.scalars, &scalars);
     }
 
     pub(super) fn load(&self) -> ConnectionStats {
-        let [outbound, inbound, writes, reads, deferred, largest] = load(&self.scalars);
+        let [
+            outbound,
+            inbound,
+            writes,
+            reads,
+            deferred,
+            largest,
+            queued,
+            congestions,
+        ] = load(&self.scalars);
         ConnectionStats {
             outbound_frames: FrameCounts {
                 slots: load(&self.outbound_frames),
@@ -78,6 +94,8 @@ impl SharedStats {
             read_calls: reads,
             deferred_flushes: deferred,
             largest_batch: largest,
+            queued_octets: queued,
+            congestions,
         }
     }
 }

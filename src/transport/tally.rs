@@ -10,6 +10,7 @@ pub(super) struct Written {
     pub(super) calls: u64,
     pub(super) deferred_flushes: u64,
     pub(super) largest_batch: u64,
+    pub(super) congestions: u64,
 }
 
 /// What is known of the frames that went by.

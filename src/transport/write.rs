@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use super::plan::{LEADS, SLICES, plan_leads, plan_slices, whole_records};
+use super::plan::{LEADS, SLICES, plan_leads, plan_slices, shorten};
 use super::tally::{Seen, Written};
 use crate::config::Config;
 use crate::pool::BufferPool;
@@ -25,6 +25,9 @@ use crate::proto::streams::Streams;
 /// Octets to offer at a time while streams compete: a wire frame, or a TLS
 /// record. What is offered cannot be overtaken any more.
 const QUANTUM: usize = 16 * 1024;
+
+/// Octets to offer at a time while what is below is to hold little.
+const MOST_WHILE_SHORT: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct WriteSide {
@@ -66,6 +69,8 @@ pub(super) struct WriteSide {
     stalled: bool,
     /// Octets to offer at a time while frames are queued.
     quantum: usize,
+    /// What is below is to hold little, because streams compete or lately did.
+    short: bool,
     /// Whether the IO below may be offered other octets after it was `Pending`.
     may_change_offer: bool,
     pool: BufferPool,
@@ -98,6 +103,7 @@ impl WriteSide {
             queueing: false,
             stalled: false,
             quantum: QUANTUM,
+            short: false,
             may_change_offer: false,
             pool: config.pool.clone(),
         }
@@ -216,8 +222,15 @@ impl WriteSide {
         total: usize,
         streams: &mut Streams,
     ) -> Poll<io::Result<usize>> {
+        if self.short && self.records {
+            // TLS takes more than the socket does; not before that is gone.
+            let flushed = Pin::new(&mut *io).poll_flush(cx);
+            self.stalled |= flushed.is_pending();
+            ready!(flushed)?;
+        }
         let expects_more = self.defer && self.deferral.expects_more();
-        if self.staged.is_empty() && (self.blocked || !expects_more) {
+        let is_little = total <= self.most_to_offer(total);
+        if self.staged.is_empty() && is_little && (self.blocked || !expects_more) {
             // This is all there is to write, most likely.
             let mut after = self.outbound;
             self.heads.clear();
@@ -377,8 +390,9 @@ impl WriteSide {
             count += planned;
             offered += octets;
         }
-        if self.records && offered > TLS_RECORD {
-            (count, offered) = whole_records(&mut slices[..count], offered);
+        let most = self.most_to_offer(offered);
+        if most < offered {
+            (count, offered) = (shorten(&mut slices[..count], most), most);
         }
         let slices = slices.map(IoSlice::new);
 
@@ -399,6 +413,18 @@ impl WriteSide {
             self.batch_done();
         }
         Poll::Ready(Ok(taken))
+    }
+
+    /// How many of so many octets to offer in one call.
+    fn most_to_offer(&self, octets: usize) -> usize {
+        let most = match self.short {
+            true => octets.min(MOST_WHILE_SHORT),
+            false => octets,
+        };
+        match self.records && most > TLS_RECORD {
+            true => most - most % TLS_RECORD,
+            false => most,
+        }
     }
 
     /// `n` octets of the wire form of `bufs` are written: moves the state to

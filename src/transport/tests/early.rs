@@ -34,8 +34,8 @@ fn f1_a_server_that_speaks_first_is_followed_to_the_octet() {
         let mock = Mock::new(POLITE);
         let mut io = Transport::server(mock.clone(), Config::default());
         let handle = io.handle();
-        let update = Frame::priority_update(StreamId::new(1).unwrap(), "u=1");
-        handle.send_frames([update]).unwrap();
+        let origin = Frame::origin(["https://example.com"]).unwrap();
+        handle.send_frames([origin]).unwrap();
         let polls = Polls::new();
         for octet in &octets[..split] {
             assert!(polls.write(&mut io, &[*octet]).is_ready());
@@ -48,10 +48,8 @@ fn f1_a_server_that_speaks_first_is_followed_to_the_octet() {
         }
         assert!(polls.read(&mut io).is_pending());
         let mut wire = parse(&mock.state().wire);
-        let update = wire
-            .iter()
-            .position(|f| f.kind == FrameType::PRIORITY_UPDATE);
-        wire.remove(update.unwrap());
+        let origin = wire.iter().position(|f| f.kind == FrameType::ORIGIN);
+        wire.remove(origin.unwrap());
         // Nothing is put into a frame whose front is on the wire already.
         let mut expected = sent.clone();
         if split == 0 {

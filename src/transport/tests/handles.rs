@@ -180,4 +180,7 @@ fn rfc9218_7_1_only_a_clients_handle_sets_priorities() {
     let server = Transport::server(mock, Config::default());
     let refused = server.handle().set_priority(stream, priority);
     assert_eq!(refused, Err(HandleError::NotClient));
+    let update = Frame::priority_update(stream, priority);
+    let refused = server.handle().send_frames([update]);
+    assert_eq!(refused, Err(HandleError::NotClient));
 }

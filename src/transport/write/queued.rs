@@ -6,13 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use super::{QUANTUM, WriteSide};
+use super::{MOST_WHILE_SHORT, QUANTUM, WriteSide};
 use crate::proto::batch_size::TLS_RECORD;
 use crate::proto::head::Head;
 use crate::proto::streams::Streams;
-
-/// Octets to offer at a time when the socket takes all of it.
-const MOST: usize = 64 * 1024;
 
 impl WriteSide {
     /// Whether frames are queued by stream.
@@ -23,6 +20,11 @@ impl WriteSide {
     /// Whether the IO below may be offered other octets after it was `Pending`.
     pub(in crate::transport) fn set_may_change_offer(&mut self, may: bool) {
         self.may_change_offer = may;
+    }
+
+    /// Whether what is below is to hold little.
+    pub(in crate::transport) fn set_short(&mut self, short: bool) {
+        self.short = short;
     }
 
     /// Whether what the stack writes has to be queued: the socket is full and
@@ -37,6 +39,7 @@ impl WriteSide {
         self.joinable = None;
         self.quantum = QUANTUM;
         self.owed = true;
+        self.written.congestions += 1;
         streams.set_queueing(true);
     }
 
@@ -114,7 +117,7 @@ impl WriteSide {
             if self.stalled || flushed.is_pending() {
                 self.quantum = QUANTUM;
             } else if was_full {
-                self.quantum = (self.quantum * 2).min(MOST);
+                self.quantum = (self.quantum * 2).min(MOST_WHILE_SHORT);
             }
             ready!(flushed)?;
             if !self.stage_queued(streams) {
