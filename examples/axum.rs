@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example axum --features axum [-- ADDRESS [CERTIFICATE-FILE]]
-//! curl -k https://127.0.0.1:3443/
+//! curl -k https://127.0.0.1:3443/ https://127.0.0.1:3443/urgent
 //! ```
 //!
 //! It makes a self-signed certificate, and writes it to the file if one is named,
@@ -10,8 +10,8 @@
 
 use std::{env, error::Error, fs, sync::Arc};
 
-use axum::{Router, extract::ConnectInfo, routing::get};
-use framewright::{ConnectionHandle, Listener};
+use axum::{Extension, Router, extract::ConnectInfo, routing::get};
+use framewright::{Config, ConnectionHandle, Listener, Priority, PriorityLayer, StreamHandle};
 use tokio_rustls::rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 
 #[tokio::main]
@@ -20,11 +20,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = args.next().unwrap_or("127.0.0.1:3443".into());
     let tls = tls(args.next())?;
 
-    // The two lines that an axum user changes: the listener, and, to see what
-    // goes over each connection, the connect info.
-    let listener = Listener::builder().tls(tls).bind(address).await?;
+    // The lines that an axum user changes: the listener; the layer, so that
+    // responses go out as urgently as their requests ask; and, to see what goes
+    // over each connection, the connect info.
+    let listener = Listener::builder()
+        .tls(tls)
+        .config(Config::default().stream_handles(true))
+        .bind(address)
+        .await?;
     println!("listening https://{}", listener.local_addr()?);
-    let app = Router::new().route("/", get(hello));
+    let app = Router::new()
+        .route("/", get(hello))
+        .route("/urgent", get(urgent))
+        .layer(PriorityLayer::new());
     let app = app.into_make_service_with_connect_info::<ConnectionHandle>();
 
     axum::serve(listener, app).await?;
@@ -44,6 +52,17 @@ async fn hello(ConnectInfo(connection): ConnectInfo<ConnectionHandle>) -> String
         stats.inbound_frames.total(),
         stats.read_calls,
     )
+}
+
+/// A handler may say itself how urgent its response is. Over HTTP/1.1 there is no
+/// stream.
+async fn urgent(stream: Option<Extension<StreamHandle>>) -> String {
+    let Some(Extension(stream)) = stream else {
+        return "not HTTP/2\n".into();
+    };
+    // Once the client is gone it does not matter.
+    let _ = stream.set_priority(Priority::new(0));
+    format!("stream {} goes with {}\n", stream.id(), stream.priority())
 }
 
 /// TLS with a self-signed certificate, and session tickets.

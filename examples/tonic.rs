@@ -11,7 +11,7 @@
 
 use std::{env, error::Error, sync::Arc};
 
-use framewright::{ConnectionInfo, Connector, Listener};
+use framewright::{Config, ConnectionInfo, Connector, Listener, PriorityLayer};
 use tokio_rustls::rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -34,6 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = Listener::builder()
         .tls(config)
         .http2_only()
+        .config(Config::default().stream_handles(true))
         .bind(address)
         .await?;
     let port = listener.local_addr()?.port();
@@ -43,6 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .set_service_status("shop", ServingStatus::Serving)
         .await;
     let server = Server::builder()
+        // So that answers go out as urgently as their calls ask.
+        .layer(PriorityLayer::new())
         .layer(tonic::service::InterceptorLayer::new(look))
         .add_service(service)
         .serve_with_incoming(listener.into_stream());

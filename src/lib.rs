@@ -9,13 +9,15 @@
 //!
 //! ```text
 //!      your service · axum · tonic · reqwest
+//!                PriorityLayer
 //!                     hyper
 //!                      h2          frames of up to 256 KiB, a flush after each
 //!   ┌──────────────────┴──────────────────┐
 //!   │ Transport                           │
 //!   │  outbound: gather · cut · writev    │  a vectored write for many frames,
-//!   │  inbound:  read ahead · SETTINGS    │  cut to the peer's frame size
-//!   │            BufferPool               │
+//!   │            queues by stream         │  cut to the peer's frame size; the
+//!   │  inbound:  read ahead · SETTINGS    │  most urgent first when it is full
+//!   │            credit · BufferPool      │
 //!   └──────────────────┬──────────────────┘
 //!            TLS, with ReadAhead below
 //!                    socket
@@ -54,18 +56,44 @@
 //!   fills a batch goes from the application's buffer to the socket with no copy.
 //!   A server's first SETTINGS also says that the priorities of RFC 7540 are
 //!   ignored ([`Config::no_rfc7540_priorities`]).
-//!   A server's first SETTINGS says one parameter more
-//!   ([`Config::no_rfc7540_priorities`]).
-//! - **Inbound**, everything passes but for that one parameter of SETTINGS, and
-//!   for the acknowledgements of PINGs that [`ConnectionHandle::ping`] sent. A
+//! - **While streams compete** for a socket that is full, DATA waits in a queue
+//!   for each stream, and goes out by urgency ([`Config::schedule`], see below).
+//! - **Inbound**, everything passes but for the acknowledgements of PINGs that
+//!   [`ConnectionHandle::ping`] sent, and for what the stack is told of the peer's
+//!   limits: that one parameter of SETTINGS, and, for the queues, credit. A
 //!   long burst of requests is handed over in two parts ([`Config::turn`]), so
 //!   that the first answers are on their way while the last are worked on.
 //! - What is not HTTP/2, by its first 24 octets, passes through unchanged.
-//! - Nothing is reordered; no frame is added that you did not ask for; a frame
-//!   that the stack would refuse reaches the stack, which refuses it.
+//! - Within a stream nothing is reordered, nor are header blocks; no frame is added
+//!   that you did not ask for; a frame that the stack would refuse reaches the
+//!   stack, which refuses it.
 //!
 //! Memory is bounded by [`Config`] and pooled by [`BufferPool`]; an idle
 //! connection holds no buffer.
+//!
+//! # Priorities
+//!
+//! With RFC 9218 a client says how urgent each response is, by the `priority`
+//! field of its request or by a `PRIORITY_UPDATE` frame. hyper does not look at
+//! either: what is urgent waits behind all that was handed to the stack, and to
+//! the kernel, before it. Here
+//!
+//! - the stack learns of the peer's credit only as its streams' queues have room,
+//!   so DATA that cannot go yet stays with the application and out of the stack's
+//!   way ([`Config::queue`]);
+//! - which frame goes next is chosen when the socket takes it: the lowest urgency
+//!   first, in it one response after the other, or in turn where they are
+//!   incremental (RFC 9218, section 10). What is not DATA goes ahead of it, but
+//!   trailers wait for their own stream's;
+//! - the kernel is given little in advance (`TCP_NOTSENT_LOWAT`, on Linux; see
+//!   [`Transport::with_socket`]), and so is TLS;
+//! - credit for DATA of a stream that is reset while it waits goes back to the
+//!   stack, as the peer will not return it.
+//!
+//! `PRIORITY_UPDATE` is heeded by every server. For the field, a tower layer has
+//! to tell the transport: [`PriorityLayer`] on top and [`Config::stream_handles`]
+//! below. It also gives handlers a [`StreamHandle`], by which they have the last
+//! word.
 //!
 //! # Frames of your own
 //!

@@ -43,6 +43,8 @@ use crate::proto::streams::{Bounds, Streams};
 ///   where it is, with vectored writes, cut to the peer's frame size on the way.
 /// - Reads are large, and handed over in the pieces that the stack asks for.
 /// - A flush may be answered a moment early ([`Config::defer_flush`]).
+/// - While streams compete for a socket that is full, frames are queued by stream
+///   and go out by priority ([`Config::schedule`]). All flushes are answered then.
 /// - A server's first SETTINGS frame says one thing more
 ///   ([`Config::no_rfc7540_priorities`]).
 ///
@@ -67,8 +69,8 @@ use crate::proto::streams::{Bounds, Streams};
 ///
 /// # Memory
 ///
-/// At most [`Config::batch`] of octets to write and [`Config::read_ahead`] of
-/// octets read; an idle connection holds no buffer. Dropping it makes one
+/// At most [`Config::batch`] and [`Config::queue`] of octets to write and
+/// [`Config::read_ahead`] of octets read; an idle connection holds no buffer. Dropping it makes one
 /// attempt, which does not block, to write what a deferred flush left; that
 /// polls the IO below with a waker that does nothing.
 ///

@@ -224,10 +224,8 @@ impl Streams {
 
     /// The peer has reset the stream: drops what waits (rule O4).
     pub(crate) fn reset(&mut self, stream: StreamId) {
-        if self.records.contains(stream) {
-            self.reset.insert(stream);
-            self.drop_stream(stream);
-        }
+        self.reset.insert(stream);
+        self.drop_stream(stream);
     }
 
     /// The peer grants credit. Whether the stack shall not see it, because it is

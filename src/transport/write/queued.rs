@@ -124,13 +124,14 @@ impl WriteSide {
                 break;
             }
         }
-        self.owed = false;
         let is_done = streams.is_empty() && self.intake.is_empty();
         if is_done && !streams.is_overdrawn() && self.outbound.at_stack_boundary() {
             self.queueing = false;
             self.stalled = false;
             streams.set_queueing(false);
         }
+        // What the peer does not take yet, it may when it is asked again.
+        self.owed = self.queueing;
         Poll::Ready(Ok(()))
     }
 
