@@ -84,6 +84,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_priority: bool,
 
+    /// Put a simulated link of so many Mbit/s, with a round trip of 20 ms, between
+    /// clients and this proxy, at a port of its own
+    #[arg(long, value_name = "MBITS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) slow: Option<u32>,
+
     /// Keep what an inbound request says in forwarded and x-forwarded-*, and
     /// add to it, in place of starting anew
     #[arg(long)]

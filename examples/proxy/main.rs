@@ -17,7 +17,8 @@
 //! Responses are sent by their priorities (RFC 9218): those that the client's
 //! `priority` field and `PRIORITY_UPDATE` frames ask for, as the upstream's `priority`
 //! field changes them. Both fields are passed on. `--no-priority` leaves it to the
-//! order in which hyper writes.
+//! order in which hyper writes. `--slow 50` puts a simulated link before it, without
+//! which nothing on loopback ever waits, and says what to try then.
 //!
 //! `/stats` shows
 //!
@@ -50,6 +51,8 @@ mod expect;
 mod fields;
 mod files;
 mod forward;
+#[path = "../../tests/common/link.rs"]
+mod link;
 mod listen;
 mod log;
 mod origin;

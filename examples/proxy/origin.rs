@@ -31,7 +31,7 @@ This is the origin inside the proxy example of framewright. To try:
   /slow?ms=MS    answers after MS milliseconds
   /files/        a few files, with ranges
   /page          a page with pictures, of more urgency than
-  /download      64 MiB; with ?u=N of the urgency N
+  /download      20 MB; with ?u=N of the urgency N
 ";
 
 /// 64 KiB, the size in which `/bytes` is streamed.

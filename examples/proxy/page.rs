@@ -22,7 +22,7 @@ const IMAGES: usize = 24;
 const WIDTH: usize = 96;
 const HEIGHT: usize = 64;
 
-const DOWNLOAD: u64 = 64 << 20;
+const DOWNLOAD: u64 = 20_000_000;
 
 /// After everything else.
 const LAST: HeaderValue = HeaderValue::from_static("u=7");

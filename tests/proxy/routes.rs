@@ -38,6 +38,12 @@ async fn without_priorities() {
 }
 
 #[tokio::test]
+async fn over_a_slow_link() {
+    let proxy = proxy(&["--slow", "100"]);
+    bounded(all(&proxy, Speak::TLS)).await;
+}
+
+#[tokio::test]
 async fn stock_over_tls() {
     let proxy = proxy(&["--stock"]);
     bounded(all(&proxy, Speak::TLS)).await;
@@ -154,7 +160,7 @@ async fn page(client: &mut Client) {
         let request = Request::head(path).body(empty()).unwrap();
         let response = client.send(request).await.unwrap();
         assert_eq!(response.headers()["priority"], field);
-        assert_eq!(response.headers()[header::CONTENT_LENGTH], "67108864");
+        assert_eq!(response.headers()[header::CONTENT_LENGTH], "20000000");
     }
 }
 
