@@ -11,6 +11,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod batch_size;
+pub(crate) mod block_end;
 pub(crate) mod counts;
 pub(crate) mod credit;
 pub(crate) mod cut;

@@ -116,6 +116,8 @@ struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     shared: Arc<Shared>,
     /// The task that the handles wake.
     task: Option<Waker>,
+    /// The task that wants to write and may when the queues have room.
+    writer: Option<Waker>,
     /// An error of a write, for the stack's next call.
     error: Option<io::Error>,
     /// Calls that the published statistics include.
@@ -180,6 +182,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
             pings: Vec::new(),
             shared,
             task: None,
+            writer: None,
             error: None,
             published: 0,
         };
@@ -275,6 +278,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         }
     }
 
+    /// Wakes the stack if it waits for room in the queues, and there is.
+    fn wake_writer(&mut self) {
+        if self.writer.is_some() && !self.streams.is_full() {
+            self.writer.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
     /// Heeds what the layers above have said of their streams, and forgets those
     /// that have ended.
     fn settle_streams(&mut self) {
@@ -308,7 +318,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         while self.mode == Mode::Http2
             && !self.read.is_eof()
             && self.shared.has_requests()
-            && self.write.takes_frames()
+            && self.write.takes_frames(&self.streams)
         {
             let Some(request) = self.shared.next() else {
                 return;
@@ -365,6 +375,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             return self.write.poll_drain_and_flush(&mut self.io, cx);
         }
         let polled = self.write.poll_pump(&mut self.io, cx, &mut self.streams);
+        self.wake_writer();
         self.tune_socket();
         polled
     }
@@ -403,7 +414,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
                 let may_change = self.socket.may_change_offer();
                 self.write.set_may_change_offer(may_change);
                 let (io, streams) = (&mut self.io, &mut self.streams);
-                let taken = ready!(self.write.poll_write(io, cx, bufs, streams))?;
+                let polled = self.write.poll_write(io, cx, bufs, streams);
+                if polled.is_pending() && self.write.is_queueing() {
+                    self.writer = Some(cx.waker().clone());
+                }
+                let taken = ready!(polled)?;
                 self.tune_socket();
                 let acks = self.write.take_settings_acks();
                 if acks > 0 {

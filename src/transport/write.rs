@@ -155,8 +155,12 @@ impl WriteSide {
 
     /// Whether a frame of our own may be staged now: where no frame of the
     /// stack's is cut in two, and while there is room for more.
-    pub(super) fn takes_frames(&self) -> bool {
-        self.outbound.at_boundary() && !self.blocked && self.staged.len() < self.batch.get()
+    pub(super) fn takes_frames(&self, streams: &Streams) -> bool {
+        let waits = match self.queueing {
+            true => streams.queued_frames(),
+            false => self.staged.len(),
+        };
+        self.outbound.at_boundary() && !self.blocked && waits < self.batch.get()
     }
 
     /// Whether a flush was answered, or a frame of our own was staged, whose
@@ -488,7 +492,7 @@ impl WriteSide {
             return Poll::Ready(Ok(()));
         }
         let polled = self.poll_drain_and_flush(io, cx);
-        if polled.is_pending() && !self.blocked && self.must_queue(streams) {
+        if polled.is_pending() && self.must_queue(streams) {
             // What is staged is on its way; the stack goes on.
             self.begin_queueing(streams);
             return Poll::Ready(Ok(()));

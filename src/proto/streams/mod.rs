@@ -182,6 +182,11 @@ impl Streams {
         self.connection.queued().unsigned_abs() + self.lane.cost()
     }
 
+    /// Octets of frames that wait and are not DATA.
+    pub(crate) fn queued_frames(&self) -> usize {
+        self.lane.cost() as usize
+    }
+
     /// Whether the bound is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.queued() >= self.bounds.connection as u64

@@ -30,8 +30,15 @@ impl WriteSide {
     /// Whether what the stack writes has to be queued: the socket is full and
     /// streams compete for it, or the peer does not take all that the stack may
     /// send.
+    ///
+    /// Not while a write in place has to be repeated: its octets go first in any
+    /// case.
     pub(super) fn must_queue(&self, streams: &Streams) -> bool {
-        self.queueing || streams.is_overdrawn() || (self.stalled && streams.compete())
+        if self.queueing {
+            return true;
+        }
+        let has_to = streams.is_overdrawn() || (self.stalled && streams.compete());
+        has_to && (!self.blocked || self.may_change_offer)
     }
 
     pub(super) fn begin_queueing(&mut self, streams: &mut Streams) {
@@ -40,12 +47,13 @@ impl WriteSide {
         self.quantum = QUANTUM;
         self.owed = true;
         self.written.congestions += 1;
+        self.note_blocked(false);
         streams.set_queueing(true);
     }
 
     /// Takes octets of the stack into the queues. `Pending` only if these are
-    /// full: then the socket is, or the peer does not take what is in them, and
-    /// either wakes the task.
+    /// full: then the socket is, which wakes the task, or the peer does not take
+    /// what is in them, and the caller sees to it that its next word does.
     pub(super) fn poll_write_queued<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
@@ -54,21 +62,14 @@ impl WriteSide {
         total: usize,
         streams: &mut Streams,
     ) -> Poll<io::Result<usize>> {
-        if !self.queueing {
-            self.begin_queueing(streams);
-            if self.blocked && !self.may_change_offer {
-                // The next write has to start with these octets.
-                self.stage(bufs, total, streams);
-                self.note_blocked(false);
-                return Poll::Ready(Ok(total));
-            }
-            self.note_blocked(false);
-        }
-        if streams.is_full() {
+        if self.queueing && streams.is_full() {
             let _ = self.poll_pump(io, cx, streams)?;
             if streams.is_full() {
                 return Poll::Pending;
             }
+        }
+        if !self.queueing {
+            self.begin_queueing(streams);
         }
         let seen = &mut self.seen;
         for buf in bufs {
