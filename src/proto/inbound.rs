@@ -12,13 +12,14 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::block_end::BlockEnd;
 use super::counts::FrameCounts;
 use super::deframer::{Deframer, Span};
 use super::frame::DEFAULT_MAX_FRAME_SIZE;
 use super::head::{Flags, FrameType, Head, StreamId};
 use super::priority::Priority;
 use super::priority_update::PriorityUpdate;
-use super::settings;
+use super::settings::{self, InitialWindow};
 use super::streams::Streams;
 use super::tag::Tagger;
 
@@ -43,6 +44,8 @@ pub(crate) struct Inbound {
     deframer: Deframer,
     /// The frame that is being held back until it is whole, head and all.
     held: Option<Vec<u8>>,
+    /// What SETTINGS say that are too large to be held.
+    large_settings: Option<InitialWindow>,
     /// The frame size that the stack is told, if the peer's is smaller.
     told: u32,
     /// Whether the stack has been told a frame size.
@@ -67,8 +70,8 @@ pub(crate) struct Inbound {
     tagger: Option<Tagger>,
     /// The stream whose header block is open and is to be tagged at its end.
     to_tag: Option<StreamId>,
-    /// The tag that follows the payload of the current frame.
-    tag: Option<StreamId>,
+    /// How far the block that is to be tagged has come.
+    block: BlockEnd,
     /// Streams whose blocks were tagged since somebody asked.
     tagged: VecDeque<StreamId>,
     /// Streams of a client on which nothing more comes, if blocks are tagged.
@@ -85,6 +88,7 @@ impl Inbound {
         Self {
             deframer: Deframer::default(),
             held: None,
+            large_settings: None,
             told,
             has_told: false,
             peer_limit: DEFAULT_MAX_FRAME_SIZE,
@@ -98,7 +102,7 @@ impl Inbound {
             in_block: false,
             tagger,
             to_tag: None,
-            tag: None,
+            block: BlockEnd::default(),
             tagged: VecDeque::new(),
             ended: VecDeque::new(),
         }
@@ -129,11 +133,6 @@ impl Inbound {
                     if self.is_of_interest(head, streams) {
                         self.held = Some(octets.to_vec());
                         self.finish_held(runs, streams);
-                    } else if let Some(stream) = self.starts_tagged(head) {
-                        let length = head.length + Tagger::LEN as u32;
-                        let edited = Head { length, ..head };
-                        runs.push_back(Run::Octets(edited.encode().to_vec()));
-                        self.tag = Some(stream);
                     } else if is_carried {
                         runs.push_back(Run::Octets(octets.to_vec()));
                     } else {
@@ -145,14 +144,19 @@ impl Inbound {
                         held.extend_from_slice(&input[range]);
                         self.finish_held(runs, streams);
                     }
-                    None => pass(runs, range),
+                    None => {
+                        if let Some(window) = &mut self.large_settings {
+                            window.read(&input[range.clone()]);
+                        }
+                        pass(runs, range);
+                    }
                 },
             }
             if self.deframer.payload_left() == 0
-                && let (Some(stream), Some(tagger)) = (self.tag.take(), self.tagger)
+                && let Some(window) = self.large_settings.take()
+                && let Some(window) = window.last()
             {
-                runs.push_back(Run::Octets(tagger.field(stream).to_vec()));
-                self.tagged.push_back(stream);
+                streams.pass_initial_window(window);
             }
         }
         if self.at_boundary() {
@@ -181,6 +185,10 @@ impl Inbound {
     /// Notes what the head of a frame says.
     fn begin(&mut self, head: Head, runs: &mut VecDeque<Run>, streams: &mut Streams) {
         self.counts.add(head.kind);
+        if head.length > DEFAULT_MAX_FRAME_SIZE {
+            // It is not held, so its block is not followed.
+            self.to_tag = None;
+        }
         let ends = head.flags.contains(Flags::END_STREAM);
         match head.kind {
             FrameType::HEADERS => {
@@ -189,8 +197,11 @@ impl Inbound {
                 }
                 let opens = streams.opens(head.stream);
                 // A client does not know which block is the last but one.
-                let is_tagged = opens || (!streams.is_server() && !ends);
+                let is_tagged =
+                    opens || (!streams.is_server() && !ends && !streams.is_reset(head.stream));
+                let is_tagged = is_tagged && head.length <= DEFAULT_MAX_FRAME_SIZE;
                 self.to_tag = (self.tagger.is_some() && is_tagged).then_some(head.stream);
+                self.block = BlockEnd::default();
                 self.in_block = !head.flags.contains(Flags::END_HEADERS);
             }
             FrameType::PUSH_PROMISE => {
@@ -203,9 +214,9 @@ impl Inbound {
             FrameType::SETTINGS if !head.flags.contains(Flags::ACK) => {
                 self.unacknowledged = self.unacknowledged.saturating_add(1);
                 if head.length > DEFAULT_MAX_FRAME_SIZE {
-                    // It passes unread: the least is never wrong.
+                    // It passes as it is: the least is never wrong.
                     self.peer_limit = DEFAULT_MAX_FRAME_SIZE;
-                    streams.lose_initial_window();
+                    self.large_settings = Some(InitialWindow::default());
                 }
             }
             _ => {}
@@ -217,18 +228,6 @@ impl Inbound {
         {
             self.ended.push_back(head.stream);
         }
-    }
-
-    /// Whether this frame is the end of a header block that is to be tagged, and
-    /// has room for it. One that is padded is held, and edited when it is whole.
-    fn starts_tagged(&mut self, head: Head) -> Option<StreamId> {
-        if !head.flags.contains(Flags::END_HEADERS)
-            || !matches!(head.kind, FrameType::HEADERS | FrameType::CONTINUATION)
-        {
-            return None;
-        }
-        let stream = self.to_tag.take()?;
-        (head.length + Tagger::LEN as u32 <= DEFAULT_MAX_FRAME_SIZE).then_some(stream)
     }
 
     /// The stack has got all there is, and acts on it: a pause by itself.
@@ -307,11 +306,8 @@ impl Inbound {
                     && streams.is_server()
                     && (4..=MAX_PRIORITY_UPDATE).contains(&head.length)
             }
-            FrameType::HEADERS => {
-                self.to_tag.is_some()
-                    && head.flags.contains(Flags::PADDED)
-                    && head.flags.contains(Flags::END_HEADERS)
-                    && (1..=DEFAULT_MAX_FRAME_SIZE).contains(&head.length)
+            FrameType::HEADERS | FrameType::CONTINUATION => {
+                self.to_tag == Some(head.stream) && head.length <= DEFAULT_MAX_FRAME_SIZE
             }
             _ => false,
         }
@@ -329,7 +325,7 @@ impl Inbound {
             FrameType::SETTINGS => Some(self.edit_settings(frame, streams)),
             FrameType::PING => self.take_ping_ack(frame),
             FrameType::WINDOW_UPDATE => take_window_update(frame, streams),
-            FrameType::HEADERS => Some(self.tag_padded(frame)),
+            FrameType::HEADERS | FrameType::CONTINUATION => Some(self.tag_block(frame)),
             _ => {
                 if let Ok(update) = PriorityUpdate::parse(StreamId::CONNECTION, &frame[Head::LEN..])
                 {
@@ -341,30 +337,45 @@ impl Inbound {
         runs.extend(edited.map(Run::Octets));
     }
 
-    /// Tags a padded header block. The padding goes.
-    fn tag_padded(&mut self, frame: Vec<u8>) -> Vec<u8> {
-        let (Some(tagger), Some(stream)) = (self.tagger, self.to_tag.take()) else {
-            return frame;
-        };
-        let Some((head, payload)) = frame.split_first_chunk() else {
+    /// Tags a header block where it ends. The padding goes. One that does not end
+    /// where its last frame does is the stack's to refuse, and stays as it is, as
+    /// does one that leaves no room.
+    fn tag_block(&mut self, frame: Vec<u8>) -> Vec<u8> {
+        let (Some(tagger), Some(stream), Some((head, payload))) =
+            (self.tagger, self.to_tag, frame.split_first_chunk())
+        else {
             return frame;
         };
         let head = Head::decode(head);
-        let block = payload.split_first().and_then(|(&padding, rest)| {
-            let octets = rest.len().checked_sub(usize::from(padding))?;
-            Some(&rest[..octets])
-        });
-        let length = block.map_or(usize::MAX, |block| block.len() + Tagger::LEN);
-        let (Some(block), true) = (block, length <= DEFAULT_MAX_FRAME_SIZE as usize) else {
+        let is_first = head.kind == FrameType::HEADERS;
+        let is_last = head.flags.contains(Flags::END_HEADERS);
+        if is_last {
+            self.to_tag = None;
+        }
+        let Some(octets) = unpadded(head, payload) else {
+            self.to_tag = None;
             return frame;
         };
+        let fields = match is_first && head.flags.contains(Flags::PRIORITY) {
+            true => 5,
+            false => 0,
+        };
+        self.block.follow(octets.get(fields..).unwrap_or_default());
+        let length = octets.len() + Tagger::LEN;
+        let is_whole = self.block.is_complete() && octets.len() >= fields;
+        if !is_last || !is_whole || length > DEFAULT_MAX_FRAME_SIZE as usize {
+            return frame;
+        }
         let edited = Head {
             length: length as u32,
-            flags: head.flags.without(Flags::PADDED),
+            flags: match is_first {
+                true => head.flags.without(Flags::PADDED),
+                false => head.flags,
+            },
             ..head
         };
         self.tagged.push_back(stream);
-        [&edited.encode()[..], block, &tagger.field(stream)].concat()
+        [&edited.encode()[..], octets, &tagger.field(stream)].concat()
     }
 
     fn edit_settings(&mut self, mut frame: Vec<u8>, streams: &mut Streams) -> Vec<u8> {
@@ -407,6 +418,17 @@ impl Inbound {
         self.acked.push(payload);
         None
     }
+}
+
+/// What is in a frame of a header block without its padding; none if it has more
+/// than there is.
+fn unpadded(head: Head, payload: &[u8]) -> Option<&[u8]> {
+    if head.kind != FrameType::HEADERS || !head.flags.contains(Flags::PADDED) {
+        return Some(payload);
+    }
+    let (&padding, rest) = payload.split_first()?;
+    let octets = rest.len().checked_sub(usize::from(padding))?;
+    Some(&rest[..octets])
 }
 
 /// Appends what the stack is to be told of the peer's credit.

@@ -40,7 +40,7 @@ impl Intake {
         mut seen: impl FnMut(Head),
     ) {
         loop {
-            let begins = outbound.at_boundary() || outbound.at_start();
+            let begins = outbound.at_boundary() || outbound.at_start() || outbound.holds_head();
             let (n, taken) = outbound.take(input);
             let (consumed, rest) = input.split_at(n);
             input = rest;

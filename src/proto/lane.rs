@@ -46,6 +46,8 @@ pub(crate) struct Lane<P> {
     around: VecDeque<(u64, LaneFrame<P>)>,
     next: u64,
     cost: u64,
+    /// Fenced header blocks.
+    fences: usize,
 }
 
 /// What the lane has to send next.
@@ -66,6 +68,7 @@ impl<P> Default for Lane<P> {
             around: VecDeque::new(),
             next: 0,
             cost: 0,
+            fences: 0,
         }
     }
 }
@@ -76,8 +79,23 @@ impl<P> Lane<P> {
         self.cost
     }
 
+    /// Whether a fenced header block waits.
+    pub(crate) fn has_fence(&self) -> bool {
+        self.fences > 0
+    }
+
+    /// Gives memory back that is not in use.
+    pub(crate) fn rest(&mut self) {
+        for lane in [&mut self.ordered, &mut self.around] {
+            if lane.is_empty() {
+                *lane = VecDeque::new();
+            }
+        }
+    }
+
     pub(crate) fn push(&mut self, frame: LaneFrame<P>) {
         self.cost += frame.cost;
+        self.fences += usize::from(frame.fenced);
         let seq = self.next;
         self.next += 1;
         let around = match frame.head.kind {
@@ -115,6 +133,7 @@ impl<P> Lane<P> {
         };
         let (_, frame) = lane.pop_front()?;
         self.cost -= frame.cost;
+        self.fences -= usize::from(frame.fenced);
         Some(frame)
     }
 

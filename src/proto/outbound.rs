@@ -274,6 +274,11 @@ impl Outbound {
         !self.started
     }
 
+    /// Whether the head of a frame was taken of which nothing is on the wire yet.
+    pub(crate) fn holds_head(&self) -> bool {
+        matches!(self.rest, Rest::PadLength(_))
+    }
+
     /// Whether the stack is between two frames, or two header blocks.
     pub(crate) fn at_stack_boundary(&self) -> bool {
         matches!(self.rest, Rest::Verbatim) && self.deframer.payload_left() == 0 && !self.in_block

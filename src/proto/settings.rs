@@ -67,6 +67,38 @@ pub(crate) fn initial_window_size(payload: &[u8]) -> Result<Option<u32>, ()> {
     Ok(last)
 }
 
+/// The window of new streams in a payload of SETTINGS that comes in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct InitialWindow {
+    /// The front of a parameter.
+    partial: Vec<u8>,
+    last: Option<u32>,
+}
+
+impl InitialWindow {
+    pub(crate) fn read(&mut self, piece: &[u8]) {
+        let missing = (PARAMETER - self.partial.len()).min(piece.len());
+        let (front, rest) = piece.split_at(missing);
+        self.partial.extend(front);
+        if self.partial.len() < PARAMETER {
+            return;
+        }
+        let whole = std::mem::take(&mut self.partial);
+        self.partial
+            .extend(rest.chunks_exact(PARAMETER).remainder());
+        for (id, value, _) in parameters(&whole).chain(parameters(rest)) {
+            if id == INITIAL_WINDOW_SIZE {
+                self.last = Some(value);
+            }
+        }
+    }
+
+    /// The last one, as later values replace earlier ones.
+    pub(crate) fn last(&self) -> Option<u32> {
+        self.last
+    }
+}
+
 /// Lowers every window of new streams in a payload of SETTINGS to at most `told`.
 pub(crate) fn lower_initial_window_size(payload: &mut [u8], told: u32) {
     edit(payload, INITIAL_WINDOW_SIZE, |size| size.min(told));
@@ -132,6 +164,18 @@ mod tests {
         assert_eq!(octets, expected);
         assert_eq!(initial_window_size(&payload(&[(4, 1 << 31)])), Err(()));
         assert_eq!(initial_window_size(&payload(&[(3, 1)])), Ok(None));
+    }
+
+    #[test]
+    fn c2_the_window_of_new_streams_is_found_in_pieces() {
+        let octets = payload(&[(4, 1), (3, 4), (0x400, 9), (4, 0x0004_0004), (5, 2)]);
+        for size in 1..=octets.len() {
+            let mut window = InitialWindow::default();
+            for piece in octets.chunks(size) {
+                window.read(piece);
+            }
+            assert_eq!(window.last(), Some(0x0004_0004), "{size}");
+        }
     }
 
     #[test]

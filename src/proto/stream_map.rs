@@ -96,6 +96,11 @@ impl<T> StreamMap<T> {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.capacity()
+    }
+
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (StreamId, &T)> {
         self.entries.iter().map(|(&stream, entry)| (stream, entry))

@@ -116,8 +116,6 @@ struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     shared: Arc<Shared>,
     /// The task that the handles wake.
     task: Option<Waker>,
-    /// The task that wants to write and may when the queues have room.
-    writer: Option<Waker>,
     /// An error of a write, for the stack's next call.
     error: Option<io::Error>,
     /// Calls that the published statistics include.
@@ -182,7 +180,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
             pings: Vec::new(),
             shared,
             task: None,
-            writer: None,
             error: None,
             published: 0,
         };
@@ -278,13 +275,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         }
     }
 
-    /// Wakes the stack if it waits for room in the queues, and there is.
-    fn wake_writer(&mut self) {
-        if self.writer.is_some() && !self.streams.is_full() {
-            self.writer.take().into_iter().for_each(Waker::wake);
-        }
-    }
-
     /// Heeds what the layers above have said of their streams, and forgets those
     /// that have ended.
     fn settle_streams(&mut self) {
@@ -375,9 +365,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             return self.write.poll_drain_and_flush(&mut self.io, cx);
         }
         let polled = self.write.poll_pump(&mut self.io, cx, &mut self.streams);
-        self.wake_writer();
         self.tune_socket();
         polled
+    }
+
+    /// Writes all that is queued, before the end. What the peer does not take yet
+    /// waits for its credit, for as long as it says anything: nobody else reads any
+    /// more.
+    fn poll_drain_queues(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.write.is_queueing() {
+            ready!(self.poll_push(cx))?;
+            if self.streams.is_empty() || self.read.is_eof() {
+                break;
+            }
+            let mut ignored = [0; 1024];
+            let mut ignored = ReadBuf::new(&mut ignored);
+            let (io, streams) = (&mut self.io, &mut self.streams);
+            ready!(self.read.poll_read(io, cx, &mut ignored, streams))?;
+            self.after_read();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Sees to it that the stack reads, if it is to be told something.
@@ -414,11 +421,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
                 let may_change = self.socket.may_change_offer();
                 self.write.set_may_change_offer(may_change);
                 let (io, streams) = (&mut self.io, &mut self.streams);
-                let polled = self.write.poll_write(io, cx, bufs, streams);
-                if polled.is_pending() && self.write.is_queueing() {
-                    self.writer = Some(cx.waker().clone());
-                }
-                let taken = ready!(polled)?;
+                let taken = ready!(self.write.poll_write(io, cx, bufs, streams))?;
                 self.tune_socket();
                 let acks = self.write.take_settings_acks();
                 if acks > 0 {
@@ -588,11 +591,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
         me.pings.clear();
         if me.mode == Mode::Http2 {
             me.take_error()?;
-            if me.write.is_queueing() {
-                // What the peer does not take now, it never will.
-                let pumped = me.write.poll_pump(&mut me.io, cx, &mut me.streams);
-                ready!(me.noted(pumped))?;
-            }
+            let drained = me.poll_drain_queues(cx);
+            ready!(me.noted(drained))?;
             me.write.finish();
         }
         if me.mode == Mode::Http2 || me.write.has_staged() {

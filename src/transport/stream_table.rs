@@ -129,6 +129,12 @@ impl Drop for StreamTable {
 
 /// For the connection's task.
 impl Shared {
+    #[cfg(test)]
+    pub(super) fn open_streams(&self) -> usize {
+        let table = self.streams.as_ref();
+        table.map_or(0, |table| table.streams.lock().open.len())
+    }
+
     /// What marks header blocks, if the layers above get handles.
     pub(crate) fn tagger(&self) -> Option<Tagger> {
         self.streams.as_ref().map(|streams| Tagger {

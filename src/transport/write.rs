@@ -511,7 +511,9 @@ impl WriteSide {
         if staged > 0 {
             self.batch.drained(staged);
         }
-        ready!(Pin::new(io).poll_flush(cx))?;
+        let flushed = Pin::new(io).poll_flush(cx);
+        self.stalled |= flushed.is_pending();
+        ready!(flushed)?;
         self.owed = false;
         Poll::Ready(Ok(()))
     }

@@ -9,6 +9,7 @@ mod common;
 #[path = "../common/link.rs"]
 mod link;
 
+mod early;
 mod hostile;
 mod http1;
 mod order;

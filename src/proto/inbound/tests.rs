@@ -310,3 +310,135 @@ fn f6_a_settings_that_would_grow_over_the_frame_size_is_left_alone() {
     let seen = parse(&pass_through(&mut inbound, &wire, &[999]));
     assert_eq!(seen, [settings(&full), settings(&[(5, 262_144)])]);
 }
+
+#[test]
+fn c2_settings_over_16_kib_pass_and_their_window_counts() {
+    let bounds = Bounds {
+        schedule: true,
+        stream: 65_536,
+        connection: 1 << 20,
+    };
+    let stream = StreamId::new(1).unwrap();
+    let increments = |parameters: &[(u16, u32)], chunk: usize| {
+        let mut streams = Streams::new(true, bounds, 1);
+        let mut inbound = Inbound::new(262_144, u32::MAX, None);
+        let first = settings(&[(4, 1 << 20), (5, 262_144)]);
+        let mut large = settings(&vec![(9, 4); 2_731]);
+        large.payload.extend(settings(parameters).payload);
+        let mut seen = Vec::new();
+        for chunk in encode(&[first, large.clone()]).chunks(chunk) {
+            let mut runs = VecDeque::new();
+            inbound.process(chunk, 0, &mut runs, &mut streams);
+            collect(&runs, chunk, &mut seen);
+        }
+        streams.opens(stream);
+        // The stack has sent all that it was told of: now it is told of more.
+        let sent = Head {
+            length: 60_000,
+            kind: FrameType::DATA,
+            flags: Flags::NONE,
+            stream,
+        };
+        for _ in 0..2 {
+            streams.note(sent);
+            streams.tell(&mut seen);
+        }
+        let frames = parse(&seen);
+        assert!(frames.contains(&large), "it passes as it is");
+        let updates = frames.iter().filter(|f| f.kind == FrameType::WINDOW_UPDATE);
+        let increments = updates.map(|f| u32::from_be_bytes(f.payload[..].try_into().unwrap()));
+        increments.sum::<u32>()
+    };
+    for chunk in [1, 7, 100_000] {
+        // What it does not name is as it was: told of 65,536 of 1 MiB.
+        assert_eq!(increments(&[(3, 4)], chunk), (1 << 20) - 65_536);
+        // What it names, the stack has seen.
+        assert_eq!(increments(&[(4, 1 << 20)], chunk), 0);
+        assert_eq!(increments(&[(4, 130_000)], chunk), 0);
+    }
+}
+
+fn raw(kind: FrameType, flags: Flags, stream: u32, payload: Vec<u8>) -> Raw {
+    Raw {
+        kind,
+        flags,
+        stream,
+        payload,
+    }
+}
+
+/// What a server's stack sees of `frames`, where header blocks are tagged.
+fn tagged(frames: &[Raw], chunk: usize) -> Vec<Raw> {
+    let tagger = Tagger {
+        nonce: 7,
+        connection: 1,
+    };
+    let mut inbound = Inbound::new(16_384, u32::MAX, Some(tagger));
+    let mut streams = unscheduled();
+    let mut seen = Vec::new();
+    for chunk in encode(frames).chunks(chunk) {
+        let mut runs = VecDeque::new();
+        inbound.process(chunk, 0, &mut runs, &mut streams);
+        for run in runs {
+            match run {
+                Run::Pass(range) => seen.extend(&chunk[range]),
+                Run::Octets(octets) => seen.extend(octets),
+                Run::Pause => {}
+            }
+        }
+    }
+    parse(&seen)
+}
+
+#[test]
+fn t1_a_block_is_tagged_where_it_ends() {
+    let tagger = Tagger {
+        nonce: 7,
+        connection: 1,
+    };
+    let tag = tagger.field(StreamId::new(1).unwrap());
+    let literal = [&[0x00, 1, b'a', 3][..], b"bcd"].concat();
+    let last = Flags::END_HEADERS;
+    let padded = last.with(Flags::PADDED).with(Flags::PRIORITY);
+    let trailers = last.with(Flags::END_STREAM);
+    let frames = [
+        raw(FrameType::HEADERS, Flags::NONE, 1, literal[..3].to_vec()),
+        raw(FrameType::CONTINUATION, last, 1, literal[3..].to_vec()),
+        raw(FrameType::HEADERS, trailers, 1, literal.clone()),
+        raw(
+            FrameType::HEADERS,
+            padded,
+            3,
+            [&[2, 0, 0, 0, 0, 9][..], &literal, &[0, 0]].concat(),
+        ),
+    ];
+    for chunk in [1, 7, 1_000] {
+        let seen = tagged(&frames, chunk);
+        let mut expected = frames.to_vec();
+        expected[1].payload.extend(tag);
+        let third = tagger.field(StreamId::new(3).unwrap());
+        expected[3].flags = last.with(Flags::PRIORITY);
+        expected[3].payload = [&[0, 0, 0, 0, 9][..], &literal, &third].concat();
+        assert_eq!(seen, expected, "{chunk}");
+    }
+}
+
+#[test]
+fn t1_no_field_of_a_peer_can_take_in_the_tag() {
+    let last = Flags::END_HEADERS;
+    // A value that says to be longer than the block, plain and in Huffman code, in
+    // one frame and in two; and a padding that is longer than its frame.
+    for length in [1, 20, 0x7e, 0x80 | 20, 0xff] {
+        let block = vec![0x00, 1, b'a', length];
+        let whole = [raw(FrameType::HEADERS, last, 1, block.clone())];
+        let cut = [
+            raw(FrameType::HEADERS, Flags::NONE, 1, block[..3].to_vec()),
+            raw(FrameType::CONTINUATION, last, 1, block[3..].to_vec()),
+        ];
+        let padded = last.with(Flags::PADDED);
+        let padded = [raw(FrameType::HEADERS, padded, 1, vec![9, 0x82])];
+        for frames in [&whole[..], &cut, &padded] {
+            assert_eq!(tagged(frames, 1_000), frames);
+        }
+    }
+}

@@ -43,11 +43,17 @@ const LEAST_SHARE: i64 = 16 << 10;
 
 /// Streams that are known by their request alone. A peer may open many before
 /// the stack refuses them.
-const MAX_OPENED: usize = 4_096;
+const MAX_OPENED: usize = 512;
 
 /// Streams that are not open yet whose priority is kept (rule P5). More than a
 /// server allows to be open would be of no use.
 const MAX_IDLE: usize = 256;
+
+/// What a frame takes in the lane beside its octets, roughly.
+const FRAME_OVERHEAD: u64 = 64;
+
+/// The payload of `RST_STREAM` that says that nothing went wrong.
+const NO_ERROR: [u8; 4] = [0; 4];
 
 /// What of a connection's streams is bounded, and how.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +89,8 @@ pub(crate) struct Streams {
     to_tell: VecDeque<StreamId>,
     /// The highest stream that the peer has opened.
     last_opened: u32,
-    /// Streams that the peer has reset, as far as the stack may not know yet.
+    /// Streams that the peer has reset, as far as the stack may not know yet, and
+    /// those that a client's stack has.
     reset: StreamSet,
     /// Priorities of streams that are not open yet.
     idle: BTreeMap<StreamId, Priority>,
@@ -102,10 +109,15 @@ struct Record {
     distrusts: bool,
     /// The stack has sent DATA.
     sends: bool,
+    /// There was no record before: the peer's credit may have gone by, so only
+    /// the stack knows it.
+    is_late: bool,
     /// The stack sends nothing more.
     ended: bool,
     is_to_tell: bool,
     is_overdrawn: bool,
+    /// `RST_STREAM` that goes out behind the end of the stream.
+    late_reset: Option<(Head, Vec<u8>)>,
     /// Octets of DATA that were written.
     sent: u64,
     state: Option<Arc<StreamState>>,
@@ -147,6 +159,10 @@ impl Streams {
     /// The task sleeps: memory that is not in use goes back.
     pub(crate) fn rest(&mut self) {
         self.records.rest();
+        self.lane.rest();
+        if self.to_tell.is_empty() {
+            self.to_tell = VecDeque::new();
+        }
     }
 
     pub(crate) fn is_server(&self) -> bool {
@@ -229,6 +245,7 @@ impl Streams {
 
     /// The peer has reset the stream: drops what waits (rule O4).
     pub(crate) fn reset(&mut self, stream: StreamId) {
+        // There may be no record yet, and there shall be none any more.
         self.reset.insert(stream);
         self.drop_stream(stream);
     }
@@ -272,6 +289,9 @@ impl Streams {
 
     fn move_initial_window(&mut self, granted: i64, told: i64) {
         let (was_granted, was_told) = self.initial;
+        if (granted, told) == self.initial {
+            return;
+        }
         self.initial = (granted, told);
         let streams: Vec<StreamId> = self.records.iter().map(|(stream, _)| stream).collect();
         for (_, record) in self.records.iter_mut() {
@@ -284,11 +304,9 @@ impl Streams {
         }
     }
 
-    /// SETTINGS went by that were not edited: what they say of the window of new
-    /// streams, the stack has been told. So nothing of it is withheld any more.
-    pub(crate) fn lose_initial_window(&mut self) {
-        let (granted, _) = self.initial;
-        self.move_initial_window(granted, granted);
+    /// The same, of SETTINGS that the stack sees as they are.
+    pub(crate) fn pass_initial_window(&mut self, window: u32) {
+        self.move_initial_window(i64::from(window), i64::from(window));
     }
 
     /// A `PRIORITY_UPDATE` (rule P5).
@@ -392,7 +410,9 @@ impl Streams {
             FrameType::HEADERS if !self.is_server => {
                 self.record(head.stream);
             }
-            FrameType::RST_STREAM => self.stack_resets(head.stream),
+            FrameType::RST_STREAM => {
+                self.stack_resets(head.stream);
+            }
             _ => {}
         }
     }
@@ -409,7 +429,7 @@ impl Streams {
     ) {
         let flow = octets.len() as u32 + padding.map_or(0, |padding| 1 + u32::from(padding));
         self.connection.queue(flow);
-        if !self.records.contains(stream) && self.reset.contains(stream) {
+        if self.reset.contains(stream) {
             // The peer has closed it, which the stack learns in a moment.
             self.connection.dropped(flow);
             return;
@@ -428,10 +448,21 @@ impl Streams {
     pub(crate) fn take_frame(&mut self, head: Head, octets: Vec<u8>) {
         let stream = head.stream;
         if head.kind == FrameType::RST_STREAM {
-            // Trailers that wait must not make the peer take what it has for
-            // all there is.
-            self.lane.clear_end_stream(stream);
-            self.stack_resets(stream);
+            if octets[Head::LEN..] == NO_ERROR
+                && let Some(record) = self.records.get_mut(stream)
+                && record.ended
+            {
+                // The stack has sent all it has, and wants no more of the peer
+                // (RFC 9113, section 8.1).
+                record.late_reset = Some((head, octets));
+                self.note_reset(stream);
+                return;
+            }
+            if self.stack_resets(stream) {
+                // Trailers that wait must not make the peer take what it has
+                // for all there is.
+                self.lane.clear_end_stream(stream);
+            }
         }
         if head.kind == FrameType::DATA {
             // Part of a frame that was begun before there was a queue.
@@ -440,12 +471,15 @@ impl Streams {
         let mut fenced = false;
         if is_block(head.kind) {
             let ends = head.kind == FrameType::HEADERS && head.flags.contains(Flags::END_STREAM);
-            if !self.is_server && head.kind == FrameType::HEADERS && !ends {
+            let has_fence = self.lane.has_fence();
+            let opens = head.kind == FrameType::HEADERS && !ends && !self.reset.contains(stream);
+            if opens && (has_fence || !self.is_server) {
                 self.record(stream);
             }
             if let Some(record) = self.records.get_mut(stream) {
                 record.ended |= ends;
-                fenced = !record.queue.is_empty();
+                // Behind a fence it waits, and so must what comes behind it.
+                fenced = !record.queue.is_empty() || has_fence;
                 if fenced {
                     record.queue.push_block();
                 } else if ends {
@@ -453,7 +487,11 @@ impl Streams {
                 }
             }
         }
-        let cost = octets.len() as u64;
+        self.push(head, octets, fenced);
+    }
+
+    fn push(&mut self, head: Head, octets: Vec<u8>, fenced: bool) {
+        let cost = octets.len() as u64 + FRAME_OVERHEAD;
         self.lane.push(LaneFrame {
             head,
             payload: octets,
@@ -564,36 +602,56 @@ impl Streams {
     /// Brings the scheduler and the records in line with what stands first in the
     /// stream's queue now.
     fn settle(&mut self, stream: StreamId) {
-        let Some(record) = self.records.get(stream) else {
+        let Some(record) = self.records.get_mut(stream) else {
             return;
         };
+        let priority = record.priority;
         if record.queue.is_empty() && record.ended {
+            let late_reset = record.late_reset.take();
             self.forget(stream);
+            if let Some((head, octets)) = late_reset {
+                self.push(head, octets, false);
+            }
         } else if self.is_sendable(stream) {
-            self.scheduler.insert(stream, record.priority);
+            self.scheduler.insert(stream, priority);
         } else {
             self.scheduler.remove(stream);
         }
     }
 
-    fn stack_resets(&mut self, stream: StreamId) {
-        self.drop_stream(stream);
+    /// Whether DATA was dropped.
+    fn stack_resets(&mut self, stream: StreamId) -> bool {
+        self.note_reset(stream);
+        self.drop_stream(stream)
+    }
+
+    fn note_reset(&mut self, stream: StreamId) {
         if !self.is_server {
             self.closed.push(stream);
+            self.reset.insert(stream);
         }
     }
 
-    /// Drops what waits of the stream. It sends no more.
-    fn drop_stream(&mut self, stream: StreamId) {
+    /// Whether either side has reset the stream, as far as the other may not know
+    /// yet. The resets of a server's stack are not remembered.
+    pub(crate) fn is_reset(&self, stream: StreamId) -> bool {
+        self.reset.contains(stream)
+    }
+
+    /// Drops what waits of the stream. It sends no more. Whether there was any
+    /// DATA.
+    fn drop_stream(&mut self, stream: StreamId) -> bool {
         let Some(record) = self.records.get_mut(stream) else {
-            return;
+            return false;
         };
-        let dropped = record.queue.drop_data() as u32;
-        record.ledger.dropped(dropped);
+        let dropped = record.queue.drop_data();
+        let octets = dropped.unwrap_or(0) as u32;
+        record.ledger.dropped(octets);
         record.ended = true;
-        self.connection.dropped(dropped);
+        self.connection.dropped(octets);
         self.scheduler.remove(stream);
         self.settle(stream);
+        dropped.is_some()
     }
 
     /// Nothing of the stream is left to be sent.
@@ -624,10 +682,12 @@ impl Streams {
 
     /// The record of a stream that the stack sends DATA on.
     fn sender(&mut self, stream: StreamId) -> &mut Record {
+        let is_late = !self.records.contains(stream);
         let is_new = !self.record(stream).sends;
         self.senders += usize::from(is_new);
         let record = self.record(stream);
         record.sends = true;
+        record.is_late |= is_late;
         record
     }
 }
@@ -698,13 +758,13 @@ impl Streams {
 }
 
 impl Record {
-    /// What the peer takes of what is queued. The stack keeps to what it was
-    /// told, and is the judge of that (rule F2); only where it was told too much
-    /// it has to be looked after.
+    /// What the peer takes of what is queued. That may be less than the stack was
+    /// told: SETTINGS that lower the window count at once, as their
+    /// acknowledgement does not wait for what is queued.
     fn window(&self) -> usize {
-        match self.is_overdrawn {
-            true => usize::try_from(self.ledger.granted()).unwrap_or(0),
-            false => usize::MAX,
+        match self.is_late {
+            true => usize::MAX,
+            false => usize::try_from(self.ledger.granted()).unwrap_or(0),
         }
     }
 

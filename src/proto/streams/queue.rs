@@ -125,15 +125,15 @@ impl StreamQueue {
         }
     }
 
-    /// Drops all DATA, and says how many flow-controlled octets that were. Header
-    /// blocks keep their place.
-    pub(super) fn drop_data(&mut self) -> usize {
-        let mut dropped = 0;
+    /// Drops all DATA, if there is any, and says how many flow-controlled octets
+    /// that were. Header blocks keep their place.
+    pub(super) fn drop_data(&mut self) -> Option<usize> {
+        let mut dropped = None;
         self.parts.retain(|part| match part {
             Part::Data {
                 octets, padding, ..
             } => {
-                dropped += octets + overhead(*padding);
+                *dropped.get_or_insert(0) += octets + overhead(*padding);
                 false
             }
             Part::Block => true,
@@ -325,7 +325,8 @@ mod tests {
         queue.push(&[7; 50], None, false, &pool);
         queue.push_block();
         assert_eq!(queue.front(), Front::Data(1));
-        assert_eq!(queue.drop_data(), 160);
+        assert_eq!(queue.drop_data(), Some(160));
+        assert_eq!(queue.drop_data(), None);
         assert_eq!(queue.front(), Front::Block);
         queue.pop_block();
         assert!(queue.is_empty());

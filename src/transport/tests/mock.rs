@@ -42,6 +42,10 @@ pub(crate) struct State {
 }
 
 impl State {
+    pub(crate) fn manners_mut(&mut self) -> &mut Manners {
+        &mut self.manners
+    }
+
     fn random(&mut self, below: u64) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

@@ -1,5 +1,6 @@
 //! The whole transport over an IO that takes and gives what it likes.
 
+mod congested;
 mod early;
 mod faults;
 mod handles;

@@ -51,9 +51,10 @@ impl WriteSide {
         streams.set_queueing(true);
     }
 
-    /// Takes octets of the stack into the queues. `Pending` only if these are
-    /// full: then the socket is, which wakes the task, or the peer does not take
-    /// what is in them, and the caller sees to it that its next word does.
+    /// Takes octets of the stack into the queues. `Pending` only if these and the
+    /// socket are full. Where it is the peer that does not take what is in them,
+    /// the stack is not stopped, as it might not read on before it has written:
+    /// it was not told of much more than the queues are to hold.
     pub(super) fn poll_write_queued<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
@@ -63,8 +64,8 @@ impl WriteSide {
         streams: &mut Streams,
     ) -> Poll<io::Result<usize>> {
         if self.queueing && streams.is_full() {
-            let _ = self.poll_pump(io, cx, streams)?;
-            if streams.is_full() {
+            let pumped = self.poll_pump(io, cx, streams)?;
+            if pumped.is_pending() && streams.is_full() {
                 return Poll::Pending;
             }
         }
