@@ -180,7 +180,7 @@ impl Config {
 
     /// Octets of DATA that may wait to be scheduled: of each stream, and of a
     /// connection in all, its other frames included. A stream that is alone may
-    /// have up to 1 MiB of credit, so that it never waits for more; beyond the
+    /// have up to 4 MiB of credit, so that it never waits for more; beyond the
     /// connection's bound the stack has to wait.
     ///
     /// # Default

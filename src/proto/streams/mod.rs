@@ -36,7 +36,7 @@ use crate::pool::BufferPool;
 const DEFAULT_WINDOW: i64 = 65_535;
 
 /// Credit that the streams share, as long as nothing is congested.
-const UNCONGESTED: i64 = 1 << 20;
+const UNCONGESTED: i64 = 4 << 20;
 
 /// The least that a stream is told at a time when very many compete.
 const LEAST_SHARE: i64 = 16 << 10;
