@@ -213,6 +213,7 @@ impl Inbound {
             FrameType::RST_STREAM => streams.reset(head.stream),
             FrameType::SETTINGS if !head.flags.contains(Flags::ACK) => {
                 self.unacknowledged = self.unacknowledged.saturating_add(1);
+                streams.settings();
                 if head.length > DEFAULT_MAX_FRAME_SIZE {
                     // It passes as it is: the least is never wrong.
                     self.peer_limit = DEFAULT_MAX_FRAME_SIZE;

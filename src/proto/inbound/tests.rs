@@ -358,7 +358,37 @@ fn c2_settings_over_16_kib_pass_and_their_window_counts() {
     }
 }
 
-fn raw(kind: FrameType, flags: Flags, stream: u32, payload: Vec<u8>) -> Raw {
+/// What the stack sees of header blocks, in chunks of each size, and the streams
+/// that were tagged.
+fn tagged(is_server: bool, frames: &[Raw]) -> (Vec<Raw>, Vec<u32>) {
+    let tagger = Tagger {
+        nonce: 5,
+        connection: 7,
+    };
+    let wire = encode(frames);
+    let mut all = Vec::new();
+    for chunk in [1, 10, wire.len()] {
+        let bounds = Bounds {
+            schedule: true,
+            stream: 65_536,
+            connection: 1 << 20,
+        };
+        let mut streams = Streams::new(is_server, bounds, 1);
+        let mut inbound = Inbound::new(262_144, u32::MAX, Some(tagger));
+        let mut seen = Vec::new();
+        for chunk in wire.chunks(chunk) {
+            let mut runs = VecDeque::new();
+            inbound.process(chunk, 0, &mut runs, &mut streams);
+            collect(&runs, chunk, &mut seen);
+        }
+        let tagged = std::iter::from_fn(|| inbound.next_tagged());
+        all.push((parse(&seen), tagged.map(StreamId::get).collect()));
+    }
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+    all.remove(0)
+}
+
+fn block(kind: FrameType, flags: Flags, stream: u32, payload: Vec<u8>) -> Raw {
     Raw {
         kind,
         flags,
@@ -367,78 +397,200 @@ fn raw(kind: FrameType, flags: Flags, stream: u32, payload: Vec<u8>) -> Raw {
     }
 }
 
-/// What a server's stack sees of `frames`, where header blocks are tagged.
-fn tagged(frames: &[Raw], chunk: usize) -> Vec<Raw> {
+fn with_tag(mut frame: Raw) -> Raw {
     let tagger = Tagger {
-        nonce: 7,
-        connection: 1,
+        nonce: 5,
+        connection: 7,
     };
-    let mut inbound = Inbound::new(16_384, u32::MAX, Some(tagger));
-    let mut streams = unscheduled();
-    let mut seen = Vec::new();
-    for chunk in encode(frames).chunks(chunk) {
-        let mut runs = VecDeque::new();
-        inbound.process(chunk, 0, &mut runs, &mut streams);
-        for run in runs {
-            match run {
-                Run::Pass(range) => seen.extend(&chunk[range]),
-                Run::Octets(octets) => seen.extend(octets),
-                Run::Pause => {}
-            }
+    let stream = StreamId::new(frame.stream).unwrap();
+    frame.payload.extend(tagger.field(stream));
+    frame
+}
+
+const WHOLE: Flags = Flags::END_HEADERS;
+
+#[test]
+fn t1_a_server_tags_the_first_block_of_each_stream_at_its_end() {
+    let headers = |flags, stream| block(FrameType::HEADERS, flags, stream, vec![0x82; 30]);
+    let end = WHOLE.with(Flags::END_STREAM);
+    let continuation = |flags, stream, n| block(FrameType::CONTINUATION, flags, stream, vec![1; n]);
+    let prioritized = headers(end.with(Flags::PRIORITY), 7);
+    let padded = {
+        let mut payload = vec![3];
+        payload.extend([0x82; 30]);
+        payload.extend([0; 3]);
+        block(FrameType::HEADERS, end.with(Flags::PADDED), 9, payload)
+    };
+    let frames = [
+        headers(WHOLE, 1),
+        headers(end, 1),
+        headers(end, 3),
+        headers(Flags::END_STREAM, 5),
+        continuation(Flags::NONE, 5, 0),
+        continuation(WHOLE, 5, 9),
+        prioritized.clone(),
+        padded,
+        headers(Flags::NONE, 11),
+        continuation(WHOLE, 11, 0),
+    ];
+    let (seen, streams) = tagged(true, &frames);
+    let expected = [
+        with_tag(headers(WHOLE, 1)),
+        headers(end, 1),
+        with_tag(headers(end, 3)),
+        headers(Flags::END_STREAM, 5),
+        continuation(Flags::NONE, 5, 0),
+        with_tag(continuation(WHOLE, 5, 9)),
+        with_tag(prioritized),
+        with_tag(headers(end, 9)),
+        headers(Flags::NONE, 11),
+        with_tag(continuation(WHOLE, 11, 0)),
+    ];
+    assert!(seen == expected);
+    assert_eq!(streams, [1, 3, 5, 7, 9, 11]);
+}
+
+#[test]
+fn t1_a_block_that_would_grow_over_the_frame_size_is_left_alone() {
+    let most = 16_384 - Tagger::LEN;
+    let headers = |flags, stream, n| block(FrameType::HEADERS, flags, stream, vec![1; n]);
+    let padded = |stream, n: usize| {
+        let payload = [&[9][..], &vec![1; n], &[0; 9]].concat();
+        block(
+            FrameType::HEADERS,
+            WHOLE.with(Flags::PADDED),
+            stream,
+            payload,
+        )
+    };
+    let frames = [
+        headers(WHOLE, 1, most),
+        headers(WHOLE, 3, most + 1),
+        headers(WHOLE, 5, 16_384),
+        padded(7, most),
+        padded(9, most + 1),
+    ];
+    let (seen, streams) = tagged(true, &frames);
+    let expected = [
+        with_tag(headers(WHOLE, 1, most)),
+        headers(WHOLE, 3, most + 1),
+        headers(WHOLE, 5, 16_384),
+        with_tag(headers(WHOLE, 7, most)),
+        padded(9, most + 1),
+    ];
+    assert!(seen == expected);
+    assert_eq!(streams, [1, 7]);
+}
+
+#[test]
+fn t1_a_client_tags_blocks_that_are_not_the_last() {
+    let headers = |flags, stream| block(FrameType::HEADERS, flags, stream, vec![0x88; 5]);
+    let end = WHOLE.with(Flags::END_STREAM);
+    let promise = block(FrameType::PUSH_PROMISE, WHOLE, 1, vec![0, 0, 0, 2, 0x82]);
+    let frames = [
+        headers(WHOLE, 1),
+        promise.clone(),
+        headers(WHOLE, 1),
+        headers(end, 1),
+        headers(end, 3),
+    ];
+    let (seen, streams) = tagged(false, &frames);
+    let expected = [
+        with_tag(headers(WHOLE, 1)),
+        promise,
+        with_tag(headers(WHOLE, 1)),
+        headers(end, 1),
+        headers(end, 3),
+    ];
+    assert!(seen == expected);
+    assert_eq!(streams, [1, 1]);
+}
+
+mod tags {
+    use super::*;
+
+    fn raw(kind: FrameType, flags: Flags, stream: u32, payload: Vec<u8>) -> Raw {
+        Raw {
+            kind,
+            flags,
+            stream,
+            payload,
         }
     }
-    parse(&seen)
-}
 
-#[test]
-fn t1_a_block_is_tagged_where_it_ends() {
-    let tagger = Tagger {
-        nonce: 7,
-        connection: 1,
-    };
-    let tag = tagger.field(StreamId::new(1).unwrap());
-    let literal = [&[0x00, 1, b'a', 3][..], b"bcd"].concat();
-    let last = Flags::END_HEADERS;
-    let padded = last.with(Flags::PADDED).with(Flags::PRIORITY);
-    let trailers = last.with(Flags::END_STREAM);
-    let frames = [
-        raw(FrameType::HEADERS, Flags::NONE, 1, literal[..3].to_vec()),
-        raw(FrameType::CONTINUATION, last, 1, literal[3..].to_vec()),
-        raw(FrameType::HEADERS, trailers, 1, literal.clone()),
-        raw(
-            FrameType::HEADERS,
-            padded,
-            3,
-            [&[2, 0, 0, 0, 0, 9][..], &literal, &[0, 0]].concat(),
-        ),
-    ];
-    for chunk in [1, 7, 1_000] {
-        let seen = tagged(&frames, chunk);
-        let mut expected = frames.to_vec();
-        expected[1].payload.extend(tag);
-        let third = tagger.field(StreamId::new(3).unwrap());
-        expected[3].flags = last.with(Flags::PRIORITY);
-        expected[3].payload = [&[0, 0, 0, 0, 9][..], &literal, &third].concat();
-        assert_eq!(seen, expected, "{chunk}");
+    /// What a server's stack sees of `frames`, where header blocks are tagged.
+    fn tagged(frames: &[Raw], chunk: usize) -> Vec<Raw> {
+        let tagger = Tagger {
+            nonce: 7,
+            connection: 1,
+        };
+        let mut inbound = Inbound::new(16_384, u32::MAX, Some(tagger));
+        let mut streams = unscheduled();
+        let mut seen = Vec::new();
+        for chunk in encode(frames).chunks(chunk) {
+            let mut runs = VecDeque::new();
+            inbound.process(chunk, 0, &mut runs, &mut streams);
+            for run in runs {
+                match run {
+                    Run::Pass(range) => seen.extend(&chunk[range]),
+                    Run::Octets(octets) => seen.extend(octets),
+                    Run::Pause => {}
+                }
+            }
+        }
+        parse(&seen)
     }
-}
 
-#[test]
-fn t1_no_field_of_a_peer_can_take_in_the_tag() {
-    let last = Flags::END_HEADERS;
-    // A value that says to be longer than the block, plain and in Huffman code, in
-    // one frame and in two; and a padding that is longer than its frame.
-    for length in [1, 20, 0x7e, 0x80 | 20, 0xff] {
-        let block = vec![0x00, 1, b'a', length];
-        let whole = [raw(FrameType::HEADERS, last, 1, block.clone())];
-        let cut = [
-            raw(FrameType::HEADERS, Flags::NONE, 1, block[..3].to_vec()),
-            raw(FrameType::CONTINUATION, last, 1, block[3..].to_vec()),
+    #[test]
+    fn t1_a_block_is_tagged_where_it_ends() {
+        let tagger = Tagger {
+            nonce: 7,
+            connection: 1,
+        };
+        let tag = tagger.field(StreamId::new(1).unwrap());
+        let literal = [&[0x00, 1, b'a', 3][..], b"bcd"].concat();
+        let last = Flags::END_HEADERS;
+        let padded = last.with(Flags::PADDED).with(Flags::PRIORITY);
+        let trailers = last.with(Flags::END_STREAM);
+        let frames = [
+            raw(FrameType::HEADERS, Flags::NONE, 1, literal[..3].to_vec()),
+            raw(FrameType::CONTINUATION, last, 1, literal[3..].to_vec()),
+            raw(FrameType::HEADERS, trailers, 1, literal.clone()),
+            raw(
+                FrameType::HEADERS,
+                padded,
+                3,
+                [&[2, 0, 0, 0, 0, 9][..], &literal, &[0, 0]].concat(),
+            ),
         ];
-        let padded = last.with(Flags::PADDED);
-        let padded = [raw(FrameType::HEADERS, padded, 1, vec![9, 0x82])];
-        for frames in [&whole[..], &cut, &padded] {
-            assert_eq!(tagged(frames, 1_000), frames);
+        for chunk in [1, 7, 1_000] {
+            let seen = tagged(&frames, chunk);
+            let mut expected = frames.to_vec();
+            expected[1].payload.extend(tag);
+            let third = tagger.field(StreamId::new(3).unwrap());
+            expected[3].flags = last.with(Flags::PRIORITY);
+            expected[3].payload = [&[0, 0, 0, 0, 9][..], &literal, &third].concat();
+            assert_eq!(seen, expected, "{chunk}");
+        }
+    }
+
+    #[test]
+    fn t1_no_field_of_a_peer_can_take_in_the_tag() {
+        let last = Flags::END_HEADERS;
+        // A value that says to be longer than the block, plain and in Huffman code, in
+        // one frame and in two; and a padding that is longer than its frame.
+        for length in [1, 20, 0x7e, 0x80 | 20, 0xff] {
+            let block = vec![0x00, 1, b'a', length];
+            let whole = [raw(FrameType::HEADERS, last, 1, block.clone())];
+            let cut = [
+                raw(FrameType::HEADERS, Flags::NONE, 1, block[..3].to_vec()),
+                raw(FrameType::CONTINUATION, last, 1, block[3..].to_vec()),
+            ];
+            let padded = last.with(Flags::PADDED);
+            let padded = [raw(FrameType::HEADERS, padded, 1, vec![9, 0x82])];
+            for frames in [&whole[..], &cut, &padded] {
+                assert_eq!(tagged(frames, 1_000), frames);
+            }
         }
     }
 }

@@ -79,6 +79,9 @@ pub(crate) struct Streams {
     /// The window of a new stream: what the peer has said, and what the stack
     /// was told.
     initial: (i64, i64),
+    /// By how much each SETTINGS of the peer has changed that, as far as its
+    /// acknowledgement is not on the wire; and the sum.
+    unacknowledged: (VecDeque<i64>, i64),
     /// Whether frames are queued now, and not written where they are.
     queueing: bool,
     /// Streams that send DATA.
@@ -134,6 +137,7 @@ impl Streams {
             scheduler: Scheduler::default().keyed(key),
             connection: Ledger::new(DEFAULT_WINDOW, DEFAULT_WINDOW),
             initial: (DEFAULT_WINDOW, DEFAULT_WINDOW),
+            unacknowledged: (VecDeque::new(), 0),
             queueing: false,
             senders: 0,
             overdrawn: 0,
@@ -274,6 +278,11 @@ impl Streams {
         !passes
     }
 
+    /// SETTINGS of the peer start.
+    pub(crate) fn settings(&mut self) {
+        self.unacknowledged.0.push_back(0);
+    }
+
     /// The peer's SETTINGS say what the window of new streams is; existing ones
     /// change by the difference (RFC 9113, section 6.9.2). Returns what the stack
     /// shall be told instead.
@@ -293,15 +302,39 @@ impl Streams {
             return;
         }
         self.initial = (granted, told);
-        let streams: Vec<StreamId> = self.records.iter().map(|(stream, _)| stream).collect();
+        let (changes, sum) = &mut self.unacknowledged;
+        if let Some(last) = changes.back_mut() {
+            *last += granted - was_granted;
+            *sum += granted - was_granted;
+        }
         for (_, record) in self.records.iter_mut() {
             record.ledger.adjust(granted - was_granted, told - was_told);
         }
-        for stream in streams {
+        for stream in self.in_order() {
             self.check_overdrawn(stream);
             self.settle(stream);
             self.consider(stream);
         }
+    }
+
+    /// The acknowledgement of SETTINGS goes out: the peer goes by them from there
+    /// on.
+    fn acknowledge(&mut self) {
+        let (changes, sum) = &mut self.unacknowledged;
+        let change = changes.pop_front().unwrap_or(0);
+        if change != 0 {
+            *sum -= change;
+            for stream in self.in_order() {
+                self.settle(stream);
+            }
+        }
+    }
+
+    /// All streams, the lowest first, so that their turns do not depend on chance.
+    fn in_order(&self) -> Vec<StreamId> {
+        let mut streams: Vec<StreamId> = self.records.iter().map(|(stream, _)| stream).collect();
+        streams.sort_unstable();
+        streams
     }
 
     /// The same, of SETTINGS that the stack sees as they are.
@@ -413,6 +446,7 @@ impl Streams {
             FrameType::RST_STREAM => {
                 self.stack_resets(head.stream);
             }
+            FrameType::SETTINGS if head.flags.contains(Flags::ACK) => self.acknowledge(),
             _ => {}
         }
     }
@@ -537,6 +571,11 @@ impl Streams {
                     if frame.fenced {
                         self.block_written(frame.head.stream);
                     }
+                    if frame.head.kind == FrameType::SETTINGS
+                        && frame.head.flags.contains(Flags::ACK)
+                    {
+                        self.acknowledge();
+                    }
                 }
                 return true;
             }
@@ -560,7 +599,7 @@ impl Streams {
             self.scheduler.remove(stream);
             return false;
         };
-        let limit = limit.min(record.window());
+        let limit = limit.min(record.window(self.unacknowledged.1));
         let Some(head) = record.queue.cut(stream, limit, out) else {
             return false;
         };
@@ -587,7 +626,7 @@ impl Streams {
         self.records
             .get(stream)
             .is_some_and(|record| match record.queue.front() {
-                Front::Data(least) => record.window() >= least,
+                Front::Data(least) => record.window(self.unacknowledged.1) >= least,
                 Front::Block | Front::Nothing => false,
             })
     }
@@ -758,13 +797,14 @@ impl Streams {
 }
 
 impl Record {
-    /// What the peer takes of what is queued. That may be less than the stack was
-    /// told: SETTINGS that lower the window count at once, as their
-    /// acknowledgement does not wait for what is queued.
-    fn window(&self) -> usize {
+    /// What the peer takes of what is queued, as long as SETTINGS that have changed
+    /// the window by so much are not acknowledged: the larger of both windows.
+    /// That may be less than is queued, as an acknowledgement does not wait for
+    /// DATA.
+    fn window(&self, unacknowledged: i64) -> usize {
         match self.is_late {
             true => usize::MAX,
-            false => usize::try_from(self.ledger.granted()).unwrap_or(0),
+            false => usize::try_from(self.ledger.granted() - unacknowledged.min(0)).unwrap_or(0),
         }
     }
 
@@ -800,3 +840,6 @@ fn window_update(stream: StreamId, increment: u32, out: &mut Vec<u8>) {
     out.extend(head.encode());
     out.extend(increment.to_be_bytes());
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
