@@ -369,24 +369,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         polled
     }
 
-    /// Writes all that is queued, before the end. What the peer does not take yet
-    /// waits for its credit, for as long as it says anything: nobody else reads any
-    /// more.
-    fn poll_drain_queues(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.write.is_queueing() {
-            ready!(self.poll_push(cx))?;
-            if self.streams.is_empty() || self.read.is_eof() {
-                break;
-            }
-            let mut ignored = [0; 1024];
-            let mut ignored = ReadBuf::new(&mut ignored);
-            let (io, streams) = (&mut self.io, &mut self.streams);
-            ready!(self.read.poll_read(io, cx, &mut ignored, streams))?;
-            self.after_read();
-        }
-        Poll::Ready(Ok(()))
-    }
-
     /// Sees to it that the stack reads, if it is to be told something.
     fn wake_for_tells(&mut self, cx: &mut Context<'_>) {
         if self.streams.has_tells() && !self.told && self.read.takes_tells() {
@@ -591,8 +573,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
         me.pings.clear();
         if me.mode == Mode::Http2 {
             me.take_error()?;
-            let drained = me.poll_drain_queues(cx);
-            ready!(me.noted(drained))?;
+            if me.write.is_queueing() {
+                // What the peer does not take by now is lost, as nobody reads on.
+                let pumped = me.poll_push(cx);
+                ready!(me.noted(pumped))?;
+            }
             me.write.finish();
         }
         if me.mode == Mode::Http2 || me.write.has_staged() {

@@ -252,7 +252,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
 
     /// [`with_socket`](Self::with_socket) of an IO object that does nothing to
     /// writes but to pass them on to TCP.
-    #[cfg(feature = "listener")]
+    #[cfg(any(test, feature = "listener"))]
     pub(crate) fn over_tcp(self, find: Find<IO>) -> Self {
         let mut me = self.with_socket(find);
         me.inner.socket.may_change_offer = true;

@@ -37,9 +37,16 @@ pub(crate) struct State {
     pub(crate) stuck_at: Option<usize>,
     /// Write calls that took octets.
     pub(crate) writes: usize,
+    /// The front of what a write was offered that was `Pending`.
+    offered: Vec<u8>,
+    /// Whether the next write has to start with that.
+    pub(crate) is_strict: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
+
+/// Octets of an offer that are remembered.
+const REMEMBERED: usize = 2_000;
 
 impl State {
     pub(crate) fn manners_mut(&mut self) -> &mut Manners {
@@ -51,6 +58,21 @@ impl State {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         self.random % below.max(1)
+    }
+
+    /// As an IO that has encrypted what it was offered would, insists on the same
+    /// octets after it was `Pending`.
+    fn is_offered(&mut self, bufs: &[IoSlice<'_>], is_pending: bool) {
+        let mut front = Vec::new();
+        for buf in bufs {
+            front.extend(&buf[..buf.len().min(REMEMBERED - front.len())]);
+        }
+        let both = self.offered.len().min(front.len());
+        assert!(
+            !self.is_strict || self.offered[..both] == front[..both] || std::thread::panicking(),
+            "other octets are offered than before"
+        );
+        self.offered = if is_pending { front } else { Vec::new() };
     }
 
     fn is_reluctant(&mut self) -> bool {
@@ -74,6 +96,8 @@ impl Mock {
             fail_at: None,
             stuck_at: None,
             writes: 0,
+            offered: Vec::new(),
+            is_strict: true,
             reader: None,
             writer: None,
         })))
@@ -88,6 +112,11 @@ impl Mock {
     /// The peer sends.
     pub(crate) fn deliver(&self, octets: &[u8]) {
         self.state().inbound.extend(octets);
+    }
+
+    /// From now on a call is `Pending` in this many of 16 cases.
+    pub(crate) fn set_pending(&self, pending: u64) {
+        self.state().manners.pending = pending;
     }
 
     /// Drops the wakers of those who wait.
@@ -149,7 +178,9 @@ impl AsyncWrite for Mock {
     ) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         assert!(!state.shut_down, "written to after shutdown");
-        if state.is_reluctant() {
+        let is_reluctant = state.is_reluctant();
+        state.is_offered(bufs, is_reluctant);
+        if is_reluctant {
             state.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }

@@ -6,7 +6,9 @@ mod faults;
 mod handles;
 mod mock;
 mod model;
+mod queueing;
 mod rules;
+mod scheduling;
 mod sniff;
 mod socket;
 

@@ -68,6 +68,10 @@ impl WriteSide {
             if pumped.is_pending() && streams.is_full() {
                 return Poll::Pending;
             }
+            if !self.queueing {
+                // All of it went.
+                return self.poll_write(io, cx, bufs, streams);
+            }
         }
         if !self.queueing {
             self.begin_queueing(streams);
