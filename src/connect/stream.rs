@@ -197,7 +197,11 @@ mod tests {
         let acceptor = TlsAcceptor::from(Arc::new(server));
         let mut roots = RootCertStore::empty();
         roots.add(certificate).unwrap();
-        let mut connector = Connector::builder().with_roots(roots).build().unwrap();
+        let mut connector = Connector::builder()
+            .provider(Arc::new(ring::default_provider()))
+            .with_roots(roots)
+            .build()
+            .unwrap();
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
