@@ -43,7 +43,7 @@ pub(super) struct WriteSide {
     fresh: bool,
     /// Flushes that were deferred since the last batch was written.
     flushes: u32,
-    /// The task has woken itself since then, so that the batch goes out.
+    /// The task has woken itself, and not slept since, so that the batch goes out.
     woken: bool,
     /// A flush was answered that the IO below has not seen yet.
     owed: bool,
@@ -117,9 +117,11 @@ impl WriteSide {
         &self.seen.frames
     }
 
-    /// The task is about to sleep.
+    /// The task is about to sleep: what it has woken itself for happens now, and a
+    /// flush that is deferred after this needs a wake-up of its own.
     pub(super) fn sleeps(&mut self) {
         self.deferral.sleeps();
+        self.woken = false;
     }
 
     /// SETTINGS that the stack has acknowledged since the last call.
@@ -308,6 +310,8 @@ impl WriteSide {
         let room = self.batch.most().saturating_sub(self.staged.len());
         let taken = total.min(room.max(1));
         self.stage(bufs, taken, streams);
+        // What was to be repeated is staged, and so it will be.
+        self.note_blocked(false);
         Poll::Ready(Ok(taken))
     }
 
@@ -412,10 +416,14 @@ impl WriteSide {
             self.batch.filled();
         }
         let staged = self.staged.advance(n);
-        let taken = self.commit(bufs, n - staged, streams);
-        if self.staged.is_empty() {
-            self.batch_done();
+        if !self.staged.is_empty() {
+            return Poll::Ready(Ok(0));
         }
+        self.batch_done();
+        let taken = self.commit(bufs, n - staged, streams);
+        // The tail of a head may be staged now.
+        self.fresh = !self.staged.is_empty();
+        self.seen.urgent &= self.fresh;
         Poll::Ready(Ok(taken))
     }
 
