@@ -13,9 +13,13 @@ use self::ends::{Event, Peer, Splitter, Stack, raw, settings, update};
 use self::naive::{Expected, Feed, Oracle};
 use super::*;
 use crate::PoolConfig;
+use crate::pool::BufferPool;
+use crate::proto::head::{Flags, FrameType};
 use crate::proto::inbound::{Inbound, Run, tell};
 use crate::proto::intake::Intake;
 use crate::proto::outbound::{Outbound, Wire};
+use crate::proto::staged::Staged;
+use crate::proto::stream_state::Say;
 use crate::proto::testing::{Event as Seen, Raw, meaning, parse};
 
 const BOUNDS: Bounds = Bounds {
