@@ -1,5 +1,6 @@
 //! How a transport behaves.
 
+use crate::flow_control::FlowControl;
 use crate::pool::BufferPool;
 use crate::proto::frame::DEFAULT_MAX_FRAME_SIZE;
 use crate::proto::head::Head;
@@ -31,6 +32,7 @@ pub struct Config {
     pub(crate) stream_queue: u32,
     pub(crate) connection_queue: usize,
     pub(crate) stream_handles: bool,
+    pub(crate) flow_control: Option<FlowControl>,
     /// The IO below is TLS: it is given whole records, and reads ahead itself.
     pub(crate) tls_records: bool,
 }
@@ -59,6 +61,7 @@ impl Config {
             stream_queue: 64 * 1024,
             connection_queue: 4 << 20,
             stream_handles: false,
+            flow_control: None,
             tls_records: false,
         }
     }
@@ -206,6 +209,26 @@ impl Config {
     #[must_use]
     pub fn stream_handles(mut self, handles: bool) -> Self {
         self.stream_handles = handles;
+        self
+    }
+
+    /// Manages the windows for DATA that comes in (RFC 9113, section 5.2), instead
+    /// of passing on what the stack grants: they start small, grow with what the
+    /// connection carries in a round trip, and are held to what the application
+    /// consumes, under one budget for many connections. See
+    /// [flow control](crate#flow-control).
+    ///
+    /// It takes three things: this, a [`FlowControlLayer`](crate::layer::FlowControlLayer)
+    /// with [`stream_handles`](Self::stream_handles) to say what is consumed, and a
+    /// stack that grants as much as windows may grow to ([`FlowControl::apply`]).
+    /// Without a layer the windows are replenished as DATA comes.
+    ///
+    /// # Default
+    ///
+    /// None: what the stack grants is what the peer gets.
+    #[must_use]
+    pub fn flow_control(mut self, flow: impl Into<Option<FlowControl>>) -> Self {
+        self.flow_control = flow.into();
         self
     }
 

@@ -132,6 +132,7 @@
 
 mod config;
 mod connect;
+mod flow_control;
 mod frame_writer;
 #[cfg(feature = "layer")]
 pub mod layer;
@@ -153,6 +154,7 @@ pub use connect::TcpOptions;
 pub use connect::{
     BuildError, ClientStream, ConnectError, Connector, ConnectorBuilder, ConnectorStats,
 };
+pub use flow_control::{FlowControl, FlowHint};
 pub use frame_writer::{
     DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
 };
@@ -164,6 +166,7 @@ pub use listen::{
     ListenerHandle, ListenerStats, Protocol, ServerStream,
 };
 pub use pool::{BufferPool, PoolConfig, PoolStats, PooledBuf};
+pub use proto::budget::WindowBudget;
 pub use proto::counts::FrameCounts;
 pub use proto::frame::{EndStream, Frame, FrameError, Padding};
 pub use proto::head::{Flags, FrameType, Head, StreamId};

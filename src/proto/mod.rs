@@ -12,6 +12,7 @@
 pub(crate) mod batch;
 pub(crate) mod batch_size;
 pub(crate) mod block_end;
+pub(crate) mod budget;
 pub(crate) mod counts;
 pub(crate) mod credit;
 pub(crate) mod cut;

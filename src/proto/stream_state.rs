@@ -1,8 +1,15 @@
 //! What a connection shows of one stream, for its handles.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 
+use parking_lot::Mutex;
+
+use super::budget::Share;
 use super::priority::Priority;
+use crate::flow_control::FlowHint;
 
 /// What the connection's task writes and handles read. The figures are of use by
 /// themselves, so no order between them is kept.
@@ -14,7 +21,36 @@ pub(crate) struct StreamState {
     /// DATA octets that wait to be scheduled.
     queued: AtomicU64,
     closed: AtomicBool,
+    inbound: InboundState,
 }
+
+/// What a layer says of the DATA that comes in, and what the connection shows.
+#[derive(Debug)]
+struct InboundState {
+    /// What a layer says of it, below.
+    watched: AtomicU8,
+    /// Octets that the application has consumed.
+    consumed: AtomicU64,
+    /// The connection wants to know once so much is consumed.
+    alarm: AtomicU64,
+    /// How much there is in all; `u64::MAX` if that is not known.
+    length: AtomicU64,
+    /// Octets that came, without padding.
+    received: AtomicU64,
+    window: AtomicU64,
+    /// What the stream has of the budget, once nothing more comes, until all is
+    /// consumed.
+    share: Mutex<Option<Share>>,
+}
+
+/// A layer watches what is consumed.
+const WATCHED: u8 = 1;
+/// It did, and the application wants no more.
+const DONE: u8 = 2;
+/// [`FlowHint::Bulk`].
+const BULK: u8 = 4;
+/// [`FlowHint::Interactive`].
+const INTERACTIVE: u8 = 8;
 
 /// What the layers and handlers above say of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +72,15 @@ impl StreamState {
             sent: AtomicU64::new(0),
             queued: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            inbound: InboundState {
+                watched: AtomicU8::new(0),
+                consumed: AtomicU64::new(0),
+                alarm: AtomicU64::new(u64::MAX),
+                length: AtomicU64::new(u64::MAX),
+                received: AtomicU64::new(0),
+                window: AtomicU64::new(0),
+                share: Mutex::new(None),
+            },
         }
     }
 
@@ -66,6 +111,108 @@ impl StreamState {
     pub(crate) fn close(&self) {
         self.queued.store(0, Relaxed);
         self.closed.store(true, Relaxed);
+    }
+}
+
+/// For the layers: what is consumed. All of it is counted, from the first octet on.
+#[cfg_attr(not(any(test, feature = "layer")), expect(dead_code))]
+impl StreamState {
+    /// A layer reports from now on.
+    pub(crate) fn watch(&self, length: Option<u64>, hint: Option<FlowHint>) {
+        let me = &self.inbound;
+        me.length.store(length.unwrap_or(u64::MAX), Relaxed);
+        let hint = match hint {
+            Some(FlowHint::Bulk) => BULK,
+            Some(FlowHint::Interactive) => INTERACTIVE,
+            None => 0,
+        };
+        me.watched.store(WATCHED | hint, SeqCst);
+    }
+
+    /// The application has consumed so much more. Whether the connection wants to
+    /// know.
+    #[must_use]
+    pub(crate) fn consume(&self, octets: u64) -> bool {
+        let me = &self.inbound;
+        let consumed = me.consumed.fetch_add(octets, SeqCst) + octets;
+        if consumed >= me.received.load(SeqCst) {
+            // None if more may come.
+            drop(me.share.lock().take());
+        }
+        // Either this sees the alarm, or who sets it sees what is consumed.
+        consumed >= me.alarm.load(SeqCst) && me.alarm.swap(u64::MAX, SeqCst) <= consumed
+    }
+
+    /// The application wants no more.
+    pub(crate) fn unwatch(&self) {
+        let me = &self.inbound;
+        me.watched.fetch_or(DONE, SeqCst);
+        drop(me.share.lock().take());
+    }
+}
+
+/// For the connection's task: what comes.
+impl StreamState {
+    /// Octets that are consumed, if a layer watches.
+    pub(crate) fn consumed(&self) -> Option<u64> {
+        let watched = self.inbound.watched.load(SeqCst);
+        (watched & WATCHED != 0 && watched & DONE == 0).then(|| self.inbound.consumed.load(SeqCst))
+    }
+
+    /// How much there is in all, if that is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        let length = self.inbound.length.load(Relaxed);
+        (length != u64::MAX).then_some(length)
+    }
+
+    pub(crate) fn hint(&self) -> Option<FlowHint> {
+        match self.inbound.watched.load(Relaxed) & (BULK | INTERACTIVE) {
+            BULK => Some(FlowHint::Bulk),
+            INTERACTIVE => Some(FlowHint::Interactive),
+            _ => None,
+        }
+    }
+
+    /// The connection wants to know once so much is consumed. `false` if it is
+    /// already.
+    #[must_use]
+    pub(crate) fn set_alarm(&self, consumed: u64) -> bool {
+        let me = &self.inbound;
+        me.alarm.store(consumed, SeqCst);
+        me.consumed.load(SeqCst) < consumed || me.alarm.swap(u64::MAX, SeqCst) == u64::MAX
+    }
+
+    /// Shows what came, and the window.
+    pub(crate) fn set_received(&self, received: u64, window: u64) {
+        self.inbound.received.store(received, SeqCst);
+        self.inbound.window.store(window, Relaxed);
+    }
+
+    /// Nothing more comes: what the stream has of the budget goes back when all of
+    /// it is consumed, or nobody wants it any more.
+    pub(crate) fn keep(&self, share: Share) {
+        let me = &self.inbound;
+        let mut kept = me.share.lock();
+        *kept = Some(share);
+        // It may have been consumed in the meantime.
+        let done = self.unconsumed() == 0;
+        let share = if done { kept.take() } else { None };
+        drop(kept);
+        drop(share);
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.inbound.received.load(SeqCst)
+    }
+
+    /// Octets that came and are not consumed, if a layer watches.
+    pub(crate) fn unconsumed(&self) -> u64 {
+        let consumed = self.consumed();
+        consumed.map_or(0, |consumed| self.received().saturating_sub(consumed))
+    }
+
+    pub(crate) fn receive_window(&self) -> u64 {
+        self.inbound.window.load(Relaxed)
     }
 }
 

@@ -464,6 +464,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             largest_batch: written.largest_batch,
             queued_octets: self.streams.queued(),
             congestions: written.congestions,
+            ..ConnectionStats::default()
         }
     }
 

@@ -1,6 +1,7 @@
 //! Statistics of a connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::proto::counts::{FrameCounts, SLOTS};
 
@@ -31,6 +32,27 @@ pub struct ConnectionStats {
     pub queued_octets: u64,
     /// How often streams began to compete for a socket that was full.
     pub congestions: u64,
+    /// The round trip to the peer's HTTP/2 stack, as far as it is known: by the
+    /// acknowledgement of SETTINGS and of PINGs. Measured with
+    /// [`Config::flow_control`](crate::Config::flow_control) only, as all below.
+    pub round_trip: Option<Duration>,
+    /// What the peer may send on the connection now, in octets, as far as it was
+    /// told. Negative if the peer has sent more than that.
+    pub receive_window: i64,
+    /// What the stack has granted, and the peer was not told of.
+    pub receive_reserve: i64,
+    /// Octets that the connection carries in a round trip, as estimated; 0 if that
+    /// is not known.
+    pub bandwidth_delay_product: u64,
+    /// Octets of DATA that have come and are not consumed, as far as a layer
+    /// watches them.
+    pub unconsumed_octets: u64,
+    /// How often the peer has used up a window, of a stream or of the connection,
+    /// and had to wait.
+    pub window_stops: u64,
+    /// What this connection has of its [`WindowBudget`](crate::WindowBudget), in
+    /// octets.
+    pub window_budget: u64,
 }
 
 impl ConnectionStats {
@@ -50,7 +72,7 @@ impl ConnectionStats {
 pub(super) struct SharedStats {
     outbound_frames: [AtomicU64; SLOTS],
     inbound_frames: [AtomicU64; SLOTS],
-    scalars: [AtomicU64; 8],
+    scalars: [AtomicU64; 15],
 }
 
 impl SharedStats {
@@ -66,6 +88,16 @@ impl SharedStats {
             stats.largest_batch,
             stats.queued_octets,
             stats.congestions,
+            // No round trip takes no time.
+            stats
+                .round_trip
+                .map_or(0, |rtt| (rtt.as_nanos() as u64).max(1)),
+            stats.receive_window as u64,
+            stats.receive_reserve as u64,
+            stats.bandwidth_delay_product,
+            stats.unconsumed_octets,
+            stats.window_stops,
+            stats.window_budget,
         ];
         store(&self.scalars, &scalars);
     }
@@ -80,6 +112,13 @@ impl SharedStats {
             largest,
             queued,
             congestions,
+            round_trip,
+            window,
+            reserve,
+            product,
+            unconsumed,
+            stops,
+            budget,
         ] = load(&self.scalars);
         ConnectionStats {
             outbound_frames: FrameCounts {
@@ -96,6 +135,13 @@ impl SharedStats {
             largest_batch: largest,
             queued_octets: queued,
             congestions,
+            round_trip: (round_trip > 0).then(|| Duration::from_nanos(round_trip)),
+            receive_window: window as i64,
+            receive_reserve: reserve as i64,
+            bandwidth_delay_product: product,
+            unconsumed_octets: unconsumed,
+            window_stops: stops,
+            window_budget: budget,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::handle::{ConnectionHandle, HandleError};
+#[cfg(feature = "layer")]
+use crate::flow_control::FlowHint;
 use crate::proto::head::StreamId;
 use crate::proto::priority::Priority;
 use crate::proto::stream_state::{Say, StreamState};
@@ -85,6 +87,30 @@ impl StreamHandle {
         self.connection.shared().say(self.id, say)
     }
 
+    /// From now on what the application consumes of the stream's DATA is reported
+    /// ([`StreamHandle::consumed`]), all of it from the first octet on. `length` is
+    /// how much there is in all, if that is known.
+    #[cfg(feature = "layer")]
+    pub(crate) fn watch(&self, length: Option<u64>, hint: Option<FlowHint>) {
+        self.state.watch(length, hint);
+        self.connection.shared().note_consumed(self.id);
+    }
+
+    /// The application has consumed so much more.
+    #[cfg(feature = "layer")]
+    pub(crate) fn consumed(&self, octets: u64) {
+        if self.state.consume(octets) {
+            self.connection.shared().note_consumed(self.id);
+        }
+    }
+
+    /// The application wants no more: nothing that comes waits for it.
+    #[cfg(feature = "layer")]
+    pub(crate) fn unwatch(&self) {
+        self.state.unwatch();
+        self.connection.shared().note_consumed(self.id);
+    }
+
     /// Shows what a client has asked for in the request, unless an update has
     /// changed it.
     #[cfg(feature = "layer")]
@@ -103,6 +129,9 @@ impl StreamHandle {
         StreamStats {
             sent_octets,
             queued_octets,
+            received_octets: self.state.received(),
+            unconsumed_octets: self.state.unconsumed(),
+            receive_window: self.state.receive_window(),
             closed: self.state.is_closed(),
         }
     }
@@ -128,6 +157,15 @@ pub struct StreamStats {
     /// Octets of DATA that the HTTP/2 stack has handed over, and that wait for
     /// their turn.
     pub queued_octets: u64,
+    /// Octets of DATA that came from the peer, without padding. Counted with
+    /// [`Config::flow_control`](crate::Config::flow_control) only, as those below.
+    pub received_octets: u64,
+    /// Octets of DATA that came and are not consumed, if a
+    /// [`FlowControlLayer`](crate::layer::FlowControlLayer) watches the stream.
+    pub unconsumed_octets: u64,
+    /// The stream's receive window: what the peer may send and what is not
+    /// consumed, in octets, are at most this.
+    pub receive_window: u64,
     /// Whether the stream is gone, so that its priority does not matter any more.
     pub closed: bool,
 }

@@ -63,6 +63,8 @@ struct Streams {
     /// Those of which something was said that was not asked for: all of them are
     /// open.
     said: BTreeSet<StreamId>,
+    /// Those of whose DATA more was consumed, likewise.
+    consumed: BTreeSet<StreamId>,
     closed: bool,
 }
 
@@ -105,6 +107,7 @@ impl StreamTable {
             return;
         }
         streams.said.clear();
+        streams.consumed.clear();
         let open = std::mem::take(&mut streams.open);
         self.pending.store(false, Ordering::Release);
         drop(streams);
@@ -172,7 +175,7 @@ impl Shared {
         };
         let mut streams = table.streams.lock();
         let closed = streams.open.remove(&stream);
-        if streams.said.remove(&stream) && streams.said.is_empty() {
+        if streams.forget(stream) && !streams.is_pending() {
             table.pending.store(false, Ordering::Release);
         }
         drop(streams);
@@ -196,9 +199,16 @@ impl Shared {
         let table = self.streams.as_ref()?;
         let mut streams = table.streams.lock();
         let next = streams.next();
-        table
-            .pending
-            .store(!streams.said.is_empty(), Ordering::Release);
+        table.pending.store(streams.is_pending(), Ordering::Release);
+        next
+    }
+
+    /// A stream of whose DATA more was consumed.
+    pub(crate) fn next_consumed(&self) -> Option<StreamId> {
+        let table = self.streams.as_ref()?;
+        let mut streams = table.streams.lock();
+        let next = streams.consumed.pop_first();
+        table.pending.store(streams.is_pending(), Ordering::Release);
         next
     }
 }
@@ -235,7 +245,34 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// More of the stream's DATA was consumed: wakes the connection's task, as its
+    /// peer may be waiting for that.
+    #[cfg(any(test, feature = "layer"))]
+    pub(super) fn note_consumed(&self, stream: StreamId) {
+        let Some(table) = &self.streams else {
+            return;
+        };
+        let mut streams = table.streams.lock();
+        if !streams.open.contains_key(&stream) || !streams.consumed.insert(stream) {
+            return;
+        }
+        table.pending.store(true, Ordering::Release);
+        drop(streams);
+        self.wake();
+    }
+}
+
 impl Streams {
+    fn is_pending(&self) -> bool {
+        !self.said.is_empty() || !self.consumed.is_empty()
+    }
+
+    /// Whether there was something that was not asked for.
+    fn forget(&mut self, stream: StreamId) -> bool {
+        self.said.remove(&stream) | self.consumed.remove(&stream)
+    }
+
     fn next(&mut self) -> Option<(StreamId, Say)> {
         let stream = *self.said.first()?;
         let says = &mut self.open.get_mut(&stream)?.says;
