@@ -19,6 +19,9 @@
 //! those around it see the field.
 
 mod priority;
+mod stream;
+#[cfg(test)]
+mod testing;
 
 pub use priority::{
     ClientPriorityFuture, ClientPriorityLayer, ClientPriorityService, PriorityFuture,
