@@ -219,3 +219,6 @@ impl StreamState {
 fn encode(priority: Priority) -> u8 {
     priority.urgency() | if priority.is_incremental() { 8 } else { 0 }
 }
+
+#[cfg(test)]
+mod tests;
