@@ -27,7 +27,7 @@ use crate::{
     body::Chunks,
     child::{Control, reply},
     counted::Counted,
-    message::{Command, Reply, Side, Spec},
+    message::{Command, Flow, Reply, Side, Spec},
     tls,
     usage::Usage,
 };
@@ -50,13 +50,16 @@ pub(crate) async fn run(control: Control, spec: Spec) -> Result<()> {
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     reply(&Reply::Listening(listener.local_addr()?));
+    let mut config = spec.config();
+    if spec.prioritized {
+        config = config.stream_handles(true);
+    }
     let server = Server {
         side: spec.side,
         acceptor,
+        flow: spec.load.flow,
         prioritized: spec.prioritized,
-        config: Config::default()
-            .schedule(spec.schedule)
-            .stream_handles(spec.prioritized),
+        config,
     };
     tokio::spawn(accept(listener, Arc::new(server)));
 
@@ -82,6 +85,7 @@ pub(crate) async fn account(mut control: Control) -> Result<()> {
 struct Server {
     side: Side,
     acceptor: Option<TlsAcceptor>,
+    flow: Flow,
     prioritized: bool,
     config: Config,
 }
@@ -130,10 +134,19 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if !self.prioritized {
-            return serve(io).await;
+        let mut connection = http2::Builder::new(TokioExecutor::new());
+        if let Flow::Managed(windows) = self.flow {
+            connection
+                .initial_stream_window_size(windows.stream)
+                .initial_connection_window_size(windows.connection);
         }
-        let connection = http2::Builder::new(TokioExecutor::new());
+        if !self.prioritized {
+            let service = service_fn(answer);
+            connection
+                .serve_connection(TokioIo::new(io), service)
+                .await?;
+            return Ok(());
+        }
         let io = TokioIo::new(io);
         match self.side {
             Side::Stock => {
