@@ -8,9 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use framewright::{Config, Connector, Transport};
+use framewright::{
+    Config, Connector, Transport,
+    layer::{ClientFlowControlLayer, FlowControlBody},
+};
 use http::{Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Either, Empty};
 use hyper::{
     body::Incoming,
     client::conn::http2::{self, SendRequest},
@@ -22,12 +25,14 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsConnector;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
     Result,
     child::{Control, reply},
     counted::Counted,
+    function::Function,
     message::{Command, Flow, Load, Measured, Reply, Side, Spec},
     report, tls,
     usage::Usage,
@@ -37,15 +42,23 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Requests {
     hyper: SendRequest<Empty<Bytes>>,
+    /// Whether a layer tells framewright what is taken of bodies.
+    layered: bool,
 }
 
+/// Of a response.
+pub(crate) type Body = Either<Incoming, FlowControlBody<Incoming>>;
+
 impl Requests {
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<Response<Incoming>> {
+    pub(crate) async fn send(&mut self, request: Request<Empty<Bytes>>) -> Result<Response<Body>> {
         self.hyper.ready().await?;
-        let response = self.hyper.send_request(request).await?;
+        let mut ask = |request| self.hyper.send_request(request);
+        let response = if self.layered {
+            let mut service = ClientFlowControlLayer::new().layer(Function(ask));
+            service.call(request).await?.map(Either::Right)
+        } else {
+            ask(request).await?.map(Either::Left)
+        };
         if response.status() != StatusCode::OK {
             return Err(format!("its answer is {}", response.status()).into());
         }
@@ -146,7 +159,8 @@ impl Dial {
         let (hyper, connection) = builder.handshake(TokioIo::new(io)).await?;
         // An error here fails the requests too, and they are checked.
         tokio::spawn(connection);
-        Ok(Requests { hyper })
+        let layered = matches!(self.flow, Flow::Managed(_));
+        Ok(Requests { hyper, layered })
     }
 }
 

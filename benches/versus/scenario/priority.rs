@@ -54,14 +54,13 @@ use std::{
 
 use http::HeaderValue;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::{task::LocalSet, time::sleep};
 
 use super::{Scenario, load, spec};
 use crate::{
     Error, Result,
     child::{Control, reply},
-    client::{Dial, Requests, get, uri},
+    client::{Body, Dial, Requests, get, uri},
     message::{Command, Flow, Load, Measured, Reply, Role, Side, Spec, Windows, Wire},
     pair::{Bench, Pair},
     report::{self, Contender, Metric, Observations},
@@ -343,7 +342,7 @@ async fn measure(requests: &mut Requests, load: &Load, downloaded: &Cell<u64>) -
 }
 
 /// Requests so many octets with this priority.
-async fn ask(requests: &mut Requests, octets: u64, priority: HeaderValue) -> Result<Incoming> {
+async fn ask(requests: &mut Requests, octets: u64, priority: HeaderValue) -> Result<Body> {
     let mut request = get(&uri(octets)?);
     request.headers_mut().insert("priority", priority);
     Ok(requests.send(request).await?.into_body())
