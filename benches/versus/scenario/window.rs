@@ -25,7 +25,7 @@
 //! # Slow readers
 //!
 //! 64 bodies without an end on one connection over loopback alone. Each reader
-//! takes 64 KiB and sleeps until that was 100 KB/s, as video players do. Both sides
+//! takes 64 KiB every 0.66 s, as players of films do, and not at the same moment. Both sides
 //! may open 16 MiB for each stream and the sum of that for the connection, which is
 //! what a stock client needs that wants the rates above for any one of them.
 //! `unconsumed` is what the client's process has read from its socket, less what
@@ -53,7 +53,7 @@ use std::{
 use http_body_util::BodyExt;
 use tokio::{
     task::LocalSet,
-    time::{sleep, sleep_until},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use super::{Scenario, load, spec};
@@ -104,9 +104,9 @@ const UNCONSUMED: &str = "slow readers unconsumed";
 /// Transfers after the first.
 const LATER: usize = 3;
 
-/// What a slow reader takes at once, and how fast.
+/// What a slow reader takes at once, and how often: 100 KB/s.
 const TAKEN: u64 = 64 << 10;
-const RATE: u64 = 100_000;
+const PERIOD: Duration = Duration::from_micros(TAKEN * 10);
 
 /// As long as anything.
 const ENDLESS: u64 = 1 << 40;
@@ -337,8 +337,10 @@ async fn local(mut control: Control, spec: Spec) -> Result<()> {
     let load = &spec.load;
     let requests = Dial::new(&spec)?.open().await?;
     let backlog = Rc::new(Backlog::default());
-    for _ in 0..load.in_flight {
-        let body = slowly(requests.clone(), load.octets, Rc::clone(&backlog));
+    for reader in 0..load.in_flight {
+        // They do not read in step.
+        let wait = PERIOD.mul_f64(reader as f64 / load.in_flight as f64);
+        let body = slowly(requests.clone(), load.octets, wait, Rc::clone(&backlog));
         tokio::task::spawn_local(body);
     }
     sleep(Duration::from_millis(load.warm_up)).await;
@@ -369,21 +371,23 @@ async fn watch(load: &Load, backlog: &Backlog) -> Result<Measured> {
     })
 }
 
-/// Reads one body at [`RATE`].
-async fn slowly(mut requests: Requests, octets: u64, backlog: Rc<Backlog>) {
+/// Takes [`TAKEN`] of one body each [`PERIOD`].
+async fn slowly(mut requests: Requests, octets: u64, wait: Duration, backlog: Rc<Backlog>) {
     let ended = async {
         let mut body = requests.send(get(&uri(octets)?)).await?.into_body();
-        let start = tokio::time::Instant::now();
-        let mut taken = 0;
+        sleep(wait).await;
+        let mut period = interval(PERIOD);
+        // One that was late does not read faster.
+        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let enough = taken + TAKEN;
-            while taken < enough {
+            period.tick().await;
+            let mut taken = 0;
+            while taken < TAKEN {
                 let frame = body.frame().await.ok_or("it has an end")??;
                 let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
                 backlog.take(octets);
                 taken += octets;
             }
-            sleep_until(start + Duration::from_secs_f64(taken as f64 / RATE as f64)).await;
         }
         #[expect(unreachable_code, reason = "for its type")]
         Ok::<(), Error>(())
