@@ -47,7 +47,6 @@ impl Ledger {
         self.granted
     }
 
-    #[cfg(test)]
     pub(crate) fn told(&self) -> i64 {
         self.told
     }

@@ -76,6 +76,8 @@ pub(crate) struct Inbound {
     tagged: VecDeque<StreamId>,
     /// Streams of a client on which nothing more comes, if blocks are tagged.
     ended: VecDeque<StreamId>,
+    /// The stream whose DATA starts with the length of its padding.
+    padded: Option<StreamId>,
 }
 
 /// A `PRIORITY_UPDATE` of more octets says nothing that is understood here.
@@ -105,6 +107,7 @@ impl Inbound {
             block: BlockEnd::default(),
             tagged: VecDeque::new(),
             ended: VecDeque::new(),
+            padded: None,
         }
     }
 
@@ -145,6 +148,9 @@ impl Inbound {
                         self.finish_held(runs, streams);
                     }
                     None => {
+                        if let Some(stream) = self.padded.take() {
+                            streams.receives_padding(stream, u32::from(input[range.start]) + 1);
+                        }
                         if let Some(window) = &mut self.large_settings {
                             window.read(&input[range.clone()]);
                         }
@@ -196,6 +202,7 @@ impl Inbound {
                     runs.push_back(Run::Pause);
                 }
                 let opens = streams.opens(head.stream);
+                streams.receives_block(head.stream, opens, ends);
                 // A client does not know which block is the last but one.
                 let is_tagged =
                     opens || (!streams.is_server() && !ends && !streams.is_reset(head.stream));
@@ -210,8 +217,18 @@ impl Inbound {
             FrameType::CONTINUATION if head.flags.contains(Flags::END_HEADERS) => {
                 self.in_block = false;
             }
-            FrameType::RST_STREAM => streams.reset(head.stream),
-            FrameType::SETTINGS if !head.flags.contains(Flags::ACK) => {
+            FrameType::DATA => {
+                streams.receives_data(head.stream, head.length, ends);
+                let is_padded = head.flags.contains(Flags::PADDED) && head.length > 0;
+                self.padded = is_padded.then_some(head.stream);
+            }
+            FrameType::RST_STREAM => {
+                streams.reset(head.stream);
+                streams.receives_no_more(head.stream, false);
+            }
+            FrameType::GOAWAY => streams.peer_goes_away(),
+            FrameType::SETTINGS if head.flags.contains(Flags::ACK) => streams.peer_acknowledges(),
+            FrameType::SETTINGS => {
                 self.unacknowledged = self.unacknowledged.saturating_add(1);
                 streams.settings();
                 if head.length > DEFAULT_MAX_FRAME_SIZE {

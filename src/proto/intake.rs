@@ -59,6 +59,16 @@ impl Intake {
                         staged.append(lead.octets());
                     }
                 },
+                Some(Taken::Wire(Wire::Parameter(lead))) => {
+                    streams.sends_parameter(&lead);
+                    match &mut self.unit {
+                        Some((_, unit)) => unit.extend_from_slice(lead.octets()),
+                        None => staged.append(lead.octets()),
+                    }
+                }
+                Some(Taken::Wire(Wire::Withheld { stream, increment })) => {
+                    streams.stack_grants(stream, increment);
+                }
                 Some(Taken::Wire(Wire::Payload(octets))) => {
                     let octets = &consumed[consumed.len() - octets..];
                     match &mut self.unit {

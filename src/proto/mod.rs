@@ -38,3 +38,4 @@ pub(crate) mod streams;
 pub(crate) mod tag;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod windows;

@@ -11,15 +11,16 @@
 //! - everything else passes as it is (rule F2).
 //!
 //! A server's first SETTINGS may be given one parameter more
-//! ([`Outbound::announce`]).
+//! ([`Outbound::announce`]), and what the stack grants of credit may be taken out
+//! ([`Outbound::manage`]).
 //!
 //! No payload is copied or even looked at, except for a pad length.
 
 use super::cut::data_piece;
 use super::deframer::{Deframer, Span};
 use super::frame::DEFAULT_MAX_FRAME_SIZE;
-use super::head::{Flags, FrameType, Head};
-use super::settings::{PARAMETER, no_rfc7540_priorities_parameter};
+use super::head::{Flags, FrameType, Head, StreamId};
+use super::settings::{self, PARAMETER, no_rfc7540_priorities_parameter};
 
 /// What goes to the wire next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub(crate) enum Wire {
     Head(Lead),
     /// This many octets of the input, as they are: the last ones consumed.
     Payload(usize),
+    /// A parameter of SETTINGS, as [`Lead`] octets.
+    Parameter(Lead),
+    /// Nothing: the stack's `WINDOW_UPDATE` is told to the peer in another way.
+    Withheld { stream: StreamId, increment: u32 },
 }
 
 /// The octets at the front of a wire frame that are not the stack's: a head,
@@ -38,8 +43,11 @@ pub(crate) struct Lead {
     /// Octets at the front that are on the wire already.
     start: u8,
     end: u8,
-    /// The head that the octets encode.
+    /// The head that the octets encode, or that of the frame that they belong to.
     pub(crate) head: Head,
+    /// The window of new streams that the stack asks for, in a parameter, and the
+    /// one that the peer is told.
+    pub(crate) window: Option<(u32, u32)>,
 }
 
 impl Lead {
@@ -59,6 +67,22 @@ impl Lead {
             start: 0,
             end: Head::LEN as u8,
             head,
+            window: None,
+        }
+    }
+
+    /// A parameter of SETTINGS, in which a window of new streams is at most `most`.
+    fn parameter(head: Head, mut parameter: [u8; PARAMETER], most: u32) -> Self {
+        let asked = settings::initial_window_size(&parameter).ok().flatten();
+        settings::lower_initial_window_size(&mut parameter, most);
+        let mut octets = [0; Self::MAX];
+        octets[..PARAMETER].copy_from_slice(&parameter);
+        Self {
+            octets,
+            start: 0,
+            end: PARAMETER as u8,
+            head,
+            window: asked.map(|asked| (asked, asked.min(most))),
         }
     }
 
@@ -114,6 +138,13 @@ enum Rest {
     Block { head: Head, piece: u32, left: u32 },
     /// DATA that is queued; so much of its payload is to come.
     Taken { head: Head, left: u32 },
+    /// SETTINGS, of which each parameter is edited, or a `WINDOW_UPDATE`, which is
+    /// taken out. What of the next parameter, or of the increment, has come.
+    Small {
+        head: Head,
+        octets: [u8; PARAMETER],
+        len: u8,
+    },
 }
 
 /// The outbound half of a connection, from the octet after the preface.
@@ -135,6 +166,9 @@ pub(crate) struct Outbound {
     started: bool,
     /// Whether the first SETTINGS says `SETTINGS_NO_RFC7540_PRIORITIES`.
     announces: bool,
+    /// The largest window of new streams that the peer is told, if the stack's
+    /// credit is managed here.
+    window: Option<u32>,
 }
 
 impl Outbound {
@@ -147,7 +181,26 @@ impl Outbound {
             head_sent: 0,
             started: false,
             announces: false,
+            window: None,
         }
+    }
+
+    /// The peer is told of the stack's credit in another way: SETTINGS ask for a
+    /// window of new streams of at most `most`, and every `WINDOW_UPDATE` is taken
+    /// out.
+    pub(crate) fn manage(&mut self, most: u32) {
+        self.window = Some(most);
+    }
+
+    /// Whether the frame does not go to the wire as it is, because of that.
+    fn is_managed(&self, head: Head) -> bool {
+        let is_settings = head.kind == FrameType::SETTINGS
+            && !head.flags.contains(Flags::ACK)
+            && head.stream.is_connection()
+            && head.length > 0
+            && head.length.is_multiple_of(PARAMETER as u32);
+        let is_update = head.kind == FrameType::WINDOW_UPDATE && head.length == 4;
+        self.window.is_some() && (is_settings || is_update)
     }
 
     /// The stack is a server's, which has no use for the priorities of RFC 7540:
@@ -165,9 +218,16 @@ impl Outbound {
     /// whole head, and as much of its payload as there is. If it is none, what
     /// `input` starts with passes as it is, now and later.
     pub(crate) fn first_settings(&mut self, input: &[u8]) -> Option<usize> {
+        if let Rest::Small { .. } = self.rest {
+            return Some(input.len().min(self.deframer.payload_left() as usize));
+        }
         let is_start = self.deframer.partial_head().is_empty();
         let head = input.first_chunk().map(Head::decode);
-        match head.filter(|head| is_start && self.gains(*head)) {
+        let is_edited = |head: &Head| {
+            let is_settings = head.kind == FrameType::SETTINGS && !self.started;
+            self.gains(*head) || (is_settings && self.is_managed(*head))
+        };
+        match head.filter(|head| is_start && is_edited(head)) {
             Some(head) => Some(input.len().min(Head::LEN + head.length as usize)),
             None => {
                 self.announces = false;
@@ -232,7 +292,11 @@ impl Outbound {
                 let (n, span) = self.deframer.next(input);
                 input = &input[n..];
                 match span {
-                    Some(Span::Head(head, _)) if head.length <= self.limit && !self.gains(head) => {
+                    Some(Span::Head(head, _))
+                        if head.length <= self.limit
+                            && !self.gains(head)
+                            && !self.is_managed(head) =>
+                    {
                         self.enter(head);
                         seen(head);
                     }
@@ -249,10 +313,18 @@ impl Outbound {
     pub(crate) fn take_partial_head(&mut self) -> Vec<u8> {
         let taken = match self.rest {
             Rest::PadLength(head) => head.encode().to_vec(),
+            Rest::Small { head, octets, len } => {
+                let octets = &octets[..usize::from(len)];
+                match head.kind == FrameType::WINDOW_UPDATE {
+                    true => [&head.encode()[..], octets].concat(),
+                    false => octets.to_vec(),
+                }
+            }
             _ => self.deframer.partial_head()[usize::from(self.head_sent)..].to_vec(),
         };
         *self = Self {
             limit: self.limit,
+            window: self.window,
             ..Self::new()
         };
         taken
@@ -346,6 +418,7 @@ impl Outbound {
         match self.rest {
             Rest::Taken { .. } | Rest::Verbatim => self.next_verbatim(input, max),
             Rest::PadLength(head) => self.next_pad_length(head, input),
+            Rest::Small { head, octets, len } => self.next_small(head, octets, len, input),
             Rest::Data { piece: 0, .. } | Rest::Block { piece: 0, .. } if input.is_empty() => {
                 (0, None)
             }
@@ -381,10 +454,23 @@ impl Outbound {
         let gains = self.gains(head);
         self.enter(head);
         let sent = std::mem::take(&mut self.head_sent);
+        let is_update = head.kind == FrameType::WINDOW_UPDATE;
+        let rest = match self.is_managed(head) && (sent == 0 || !is_update) {
+            true => Rest::Small {
+                head,
+                octets: [0; PARAMETER],
+                len: 0,
+            },
+            false => Rest::Verbatim,
+        };
+        if is_update && matches!(rest, Rest::Small { .. }) {
+            self.rest = rest;
+            return None;
+        }
         if gains && sent == 0 {
             let length = head.length + PARAMETER as u32;
             let lead = Lead::new(Head { length, ..head });
-            self.rest = Rest::Verbatim;
+            self.rest = rest;
             return Some(Wire::Head(
                 lead.with_parameter(no_rfc7540_priorities_parameter()),
             ));
@@ -393,7 +479,7 @@ impl Outbound {
         if head.length <= self.limit || sent > 0 {
             let mut lead = Lead::verbatim(head, octets);
             lead.start = sent;
-            self.rest = Rest::Verbatim;
+            self.rest = rest;
             return Some(Wire::Head(lead));
         }
         match head.kind {
@@ -406,10 +492,51 @@ impl Outbound {
                 Some(self.block_head(head, head.length))
             }
             _ => {
-                self.rest = Rest::Verbatim;
+                self.rest = rest;
                 Some(Wire::Head(Lead::verbatim(head, octets)))
             }
         }
+    }
+
+    /// A parameter of SETTINGS, or the increment of a `WINDOW_UPDATE`: once it is
+    /// whole.
+    fn next_small(
+        &mut self,
+        head: Head,
+        mut octets: [u8; PARAMETER],
+        len: u8,
+        input: &[u8],
+    ) -> (usize, Option<Wire>) {
+        let is_update = head.kind == FrameType::WINDOW_UPDATE;
+        let whole = if is_update { 4 } else { PARAMETER };
+        let had = usize::from(len);
+        let n = input.len().min(whole - had);
+        octets[had..had + n].copy_from_slice(&input[..n]);
+        let (n, _) = self.deframer.next(&input[..n]);
+        if had + n < whole {
+            let len = len + n as u8;
+            self.rest = Rest::Small { head, octets, len };
+            return (n, None);
+        }
+        self.rest = match self.deframer.payload_left() {
+            0 => Rest::Verbatim,
+            _ => Rest::Small {
+                head,
+                octets,
+                len: 0,
+            },
+        };
+        let wire = match (self.window, octets) {
+            (_, [a, b, c, d, ..]) if is_update => Wire::Withheld {
+                stream: head.stream,
+                // The highest bit is reserved (RFC 9113, section 6.9).
+                increment: u32::from_be_bytes([a, b, c, d]) & (u32::MAX >> 1),
+            },
+            (most, octets) => {
+                Wire::Parameter(Lead::parameter(head, octets, most.unwrap_or(u32::MAX)))
+            }
+        };
+        (n, Some(wire))
     }
 
     /// Notes where the stack is.

@@ -29,9 +29,10 @@ use self::socket::Socket;
 use self::stats::ConnectionStats;
 use self::write::WriteSide;
 use crate::config::Config;
-use crate::proto::head::FrameType;
+use crate::proto::head::{Flags, FrameType, Head, StreamId};
 use crate::proto::preface::{Preface, Verdict};
 use crate::proto::streams::{Bounds, Streams};
+use crate::proto::windows::Windows;
 
 /// A frame-aware IO object between an HTTP/2 stack and a socket.
 ///
@@ -113,6 +114,10 @@ struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     /// The octets that had been written when streams last competed.
     competed: u64,
     pings: Vec<Ping>,
+    /// The payload of a PING that measures the round trip for the windows.
+    probe: Option<[u8; 8]>,
+    /// The windows' time counts from here.
+    began: Instant,
     shared: Arc<Shared>,
     /// The task that the handles wake.
     task: Option<Waker>,
@@ -120,6 +125,11 @@ struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     error: Option<io::Error>,
     /// Calls that the published statistics include.
     published: u64,
+}
+
+/// A random number, another for each `which`.
+fn random(which: u8) -> u64 {
+    RandomState::new().hash_one(which)
 }
 
 /// Octets that go out with no competition before the kernel's queue may be long
@@ -167,6 +177,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
             stream: config.stream_queue,
             connection: config.connection_queue,
         };
+        let windows = config.flow_control.clone();
+        let windows = windows.map(|flow| Windows::new(is_server, flow, random(1)));
         let shared = Shared::new(!is_server, config.stream_handles);
         let inner = Inner {
             socket: Socket::of(&io),
@@ -174,7 +186,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
             mode,
             read: ReadSide::new(config, reading, shared.tagger()),
             write: WriteSide::new(config, is_server),
-            streams: Streams::new(is_server, bounds, RandomState::new().hash_one(0_u8)),
+            streams: Streams::new(is_server, bounds, random(0)).with_windows(windows),
+            began: Instant::now(),
+            probe: None,
             told: false,
             competed: 0,
             pings: Vec::new(),
@@ -262,6 +276,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             self.shared.close_stream(stream);
         }
         while let Some(payload) = inbound.take_acked() {
+            if self.probe == Some(payload) {
+                self.probe = None;
+                self.streams.ping_acknowledged();
+                continue;
+            }
             self.shared.ping_acknowledged();
             if let Some(at) = self.pings.iter().position(|ping| ping.payload == payload) {
                 let ping = self.pings.swap_remove(at);
@@ -284,6 +303,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             };
             self.streams.say(stream, say);
         }
+        while self.shared.has_says() {
+            let Some(stream) = self.shared.next_consumed() else {
+                break;
+            };
+            self.streams.consumed(stream);
+        }
         while let Some(stream) = self.streams.next_closed() {
             self.shared.close_stream(stream);
         }
@@ -303,8 +328,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         }
     }
 
-    /// Stages what handles ask for, as far as frames may go out here.
+    /// Stages what the peer is told of the stack's credit, and what handles ask for,
+    /// as far as frames may go out here.
     fn stage_requests(&mut self) {
+        self.stage_updates();
         while self.mode == Mode::Http2
             && !self.read.is_eof()
             && self.shared.has_requests()
@@ -326,6 +353,56 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
                 self.write
                     .stage_frame(head, frame.payload(), &mut self.streams);
             }
+        }
+    }
+
+    /// Stages what the peer is told of the stack's credit.
+    fn stage_updates(&mut self) {
+        while self.mode == Mode::Http2
+            && self.streams.has_updates()
+            && self.write.takes_frames(&self.streams)
+        {
+            let Some((stream, increment, probes)) = self.streams.next_update() else {
+                return;
+            };
+            self.stage_core(FrameType::WINDOW_UPDATE, stream, &increment.to_be_bytes());
+            if probes {
+                let payload = random(2).to_be_bytes();
+                self.probe = Some(payload);
+                self.read.inbound_mut().expect_ack(payload);
+                self.stage_core(FrameType::PING, StreamId::CONNECTION, &payload);
+            }
+        }
+    }
+
+    fn stage_core(&mut self, kind: FrameType, stream: StreamId, payload: &[u8]) {
+        let head = Head {
+            length: payload.len() as u32,
+            kind,
+            flags: Flags::NONE,
+            stream,
+        };
+        self.write.stage_frame(head, payload, &mut self.streams);
+    }
+
+    /// The windows go by the time.
+    fn tick(&mut self) {
+        if self.streams.has_windows() {
+            self.streams.tick(self.began.elapsed());
+        }
+    }
+
+    /// After a read that was not `Pending`: tells the peer of credit at once, since
+    /// the task may read on for long. An error is for the stack's next call.
+    fn push_updates(&mut self, cx: &mut Context<'_>) {
+        if !self.streams.has_updates() || self.write.is_blocked() {
+            return;
+        }
+        self.stage_updates();
+        if self.write.is_flush_owed()
+            && let Poll::Ready(Err(error)) = self.poll_push(cx)
+        {
+            self.error.get_or_insert(error);
         }
     }
 
@@ -396,6 +473,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.tick();
         match self.mode {
             Mode::Http2 => {
                 self.take_error()?;
@@ -453,6 +531,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     /// The figures of this connection as they are.
     fn stats(&self) -> ConnectionStats {
         let (written, received) = (self.write.written(), self.read.received());
+        let windows = self.streams.window_stats();
         ConnectionStats {
             outbound_frames: *self.write.frames(),
             inbound_frames: *self.read.inbound().counts(),
@@ -464,7 +543,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             largest_batch: written.largest_batch,
             queued_octets: self.streams.queued(),
             congestions: written.congestions,
-            ..ConnectionStats::default()
+            round_trip: windows.and_then(|windows| windows.round_trip),
+            receive_window: windows.map_or(0, |windows| windows.window),
+            receive_reserve: windows.map_or(0, |windows| windows.reserve),
+            bandwidth_delay_product: windows.map_or(0, |windows| windows.product),
+            unconsumed_octets: windows.map_or(0, |windows| windows.unconsumed),
+            window_stops: windows.map_or(0, |windows| windows.stops),
+            window_budget: windows.map_or(0, |windows| windows.budget),
         }
     }
 
@@ -505,6 +590,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
     ) -> Poll<io::Result<()>> {
         let me = &mut *self.inner;
         me.told = false;
+        me.tick();
         let mut result = me.read.poll_read(&mut me.io, cx, buf, &mut me.streams);
         me.after_read();
         if me.mode == Mode::Http2 {
@@ -518,6 +604,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<IO> {
                 // The end is what the stack has to see now; an error of the other
                 // direction, at its next call.
                 me.error = me.poll_before_sleep(cx).err().or(me.error.take());
+            } else {
+                me.push_updates(cx);
             }
         } else if result.is_pending() && me.mode != Mode::Through {
             me.register(cx);

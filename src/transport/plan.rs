@@ -28,11 +28,11 @@ pub(super) fn plan_leads(
             let (n, wire) = outbound.next(input, usize::MAX);
             input = &input[n..];
             match wire {
-                Some(Wire::Head(lead)) => {
+                Some(Wire::Head(lead) | Wire::Parameter(lead)) => {
                     leads[count] = Some(lead);
                     count += 1;
                 }
-                Some(Wire::Payload(_)) => {}
+                Some(Wire::Payload(_) | Wire::Withheld { .. }) => {}
                 None if n == 0 => break,
                 None => {}
             }
@@ -62,13 +62,13 @@ pub(super) fn plan_slices<'a>(
             let (consumed, rest) = input.split_at(n);
             input = rest;
             let slice = match wire {
-                Some(Wire::Head(_)) => match leads.next() {
+                Some(Wire::Head(_) | Wire::Parameter(_)) => match leads.next() {
                     Some(lead) => lead.octets(),
                     None => return (count, octets),
                 },
                 Some(Wire::Payload(n)) => &consumed[consumed.len() - n..],
                 None if n == 0 => break,
-                None => continue,
+                None | Some(Wire::Withheld { .. }) => continue,
             };
             slices[count] = slice;
             octets += slice.len();

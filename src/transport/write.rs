@@ -82,6 +82,9 @@ impl WriteSide {
         if is_server && config.no_rfc7540_priorities {
             outbound.announce();
         }
+        if let Some(flow) = &config.flow_control {
+            outbound.manage(flow.initial);
+        }
         Self {
             outbound,
             staged: Staged::new(config.pool.clone()),
@@ -331,6 +334,13 @@ impl WriteSide {
                         self.stage_head(&lead);
                     }
                     Some(Wire::Payload(n)) => self.staged.append(&consumed[consumed.len() - n..]),
+                    Some(Wire::Parameter(lead)) => {
+                        streams.sends_parameter(&lead);
+                        self.staged.append(lead.octets());
+                    }
+                    Some(Wire::Withheld { stream, increment }) => {
+                        streams.stack_grants(stream, increment);
+                    }
                     None if n == 0 => break,
                     None => {}
                 }
@@ -453,9 +463,13 @@ impl WriteSide {
                 input = &input[consumed..];
                 taken += consumed;
                 match wire {
-                    Some(Wire::Head(lead)) => {
-                        self.seen.note(lead.head);
-                        streams.note(lead.head);
+                    Some(Wire::Head(lead) | Wire::Parameter(lead)) => {
+                        if matches!(wire, Some(Wire::Head(_))) {
+                            self.seen.note(lead.head);
+                            streams.note(lead.head);
+                        } else {
+                            streams.sends_parameter(&lead);
+                        }
                         let octets = lead.octets();
                         let written = n.min(octets.len());
                         n -= written;
@@ -464,6 +478,9 @@ impl WriteSide {
                         }
                     }
                     Some(Wire::Payload(m)) => n -= m,
+                    Some(Wire::Withheld { stream, increment }) => {
+                        streams.stack_grants(stream, increment);
+                    }
                     None if consumed == 0 => break,
                     None => {}
                 }

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::proto::cut::MIN_PIECE;
 use crate::proto::head::StreamId;
+use crate::proto::streams::tests::ends::raw;
 use crate::proto::testing::{Raw, chunks, frames, meaning, parse};
 
 /// Runs all of `input` through, in these chunks, and with these bounds on
@@ -20,13 +21,13 @@ fn cut(outbound: &mut Outbound, input: &[u8], chunks: &[usize], bounds: &[usize]
             let consumed = &chunk[..n];
             chunk = &chunk[n..];
             match out {
-                Some(Wire::Head(lead)) => wire.extend(lead.octets()),
+                Some(Wire::Head(lead) | Wire::Parameter(lead)) => wire.extend(lead.octets()),
                 Some(Wire::Payload(m)) => {
                     assert!(m <= bound);
                     wire.extend(&consumed[n - m..]);
                 }
                 None if n == 0 => break,
-                None => {}
+                None | Some(Wire::Withheld { .. }) => {}
             }
         }
         assert!(chunk.is_empty(), "input is left over");
@@ -172,7 +173,7 @@ proptest! {
                     }
                     Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
                     None if n == 0 => break,
-                    None => {}
+                    _ => {}
                 }
             }
             if at == input.len() {
@@ -266,7 +267,7 @@ proptest! {
                     Some(Wire::Head(lead)) => wire.extend(lead.octets()),
                     Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
                     None if n == 0 => break,
-                    None => {}
+                    _ => {}
                 }
             }
         }
@@ -300,4 +301,121 @@ fn f4_padding_ends_up_in_the_last_piece() {
     assert_eq!(wire[2].flags, Flags::PADDED.with(Flags::END_STREAM));
     assert_eq!(wire[2].payload[0], 7);
     assert_eq!(StreamId::from_wire(wire[2].stream).get(), 9);
+}
+
+/// SETTINGS with random parameters, and grants of credit.
+fn credit() -> impl Strategy<Value = Raw> {
+    let parameter = (prop_oneof![Just(4_u8), 1..9_u8], any::<u32>());
+    let settings = prop::collection::vec(parameter, 0..5).prop_map(|parameters| {
+        let mut payload = Vec::new();
+        for (id, value) in parameters {
+            payload.extend([0, id]);
+            payload.extend((value >> 1).to_be_bytes());
+        }
+        raw(FrameType::SETTINGS, Flags::NONE, 0, payload)
+    });
+    prop_oneof![
+        settings,
+        (0..9_u32, 0..1_u32 << 31).prop_map(|(stream, increment)| {
+            let payload = increment.to_be_bytes().to_vec();
+            raw(FrameType::WINDOW_UPDATE, Flags::NONE, stream, payload)
+        }),
+        Just(raw(FrameType::SETTINGS, Flags::ACK, 0, vec![])),
+        // Malformed ones are the peer's to see.
+        Just(raw(FrameType::WINDOW_UPDATE, Flags::NONE, 1, vec![1; 3])),
+        Just(raw(FrameType::SETTINGS, Flags::NONE, 0, vec![4; 7])),
+    ]
+}
+
+/// What the peer is to see of managed credit, and what of it is withheld.
+fn managed(frames: &[Raw], most: u32) -> (Vec<Raw>, Vec<(u32, u32)>) {
+    let (mut seen, mut withheld) = (Vec::new(), Vec::new());
+    for frame in frames {
+        let mut frame = frame.clone();
+        let is_settings = frame.kind == FrameType::SETTINGS && frame.payload.len() % 6 == 0;
+        if frame.kind == FrameType::WINDOW_UPDATE && frame.payload.len() == 4 {
+            let increment = frame.payload.iter().fold(0, |n, o| n << 8 | u32::from(*o));
+            withheld.push((frame.stream, increment));
+            continue;
+        }
+        for parameter in frame.payload.chunks_mut(6).filter(|_| is_settings) {
+            if parameter[..2] == [0, 4] {
+                let value = parameter[2..].iter().fold(0, |n, o| n << 8 | u32::from(*o));
+                parameter[2..].copy_from_slice(&value.min(most).to_be_bytes());
+            }
+        }
+        seen.push(frame);
+    }
+    (seen, withheld)
+}
+
+proptest! {
+    #[test]
+    fn w1_the_peer_is_told_of_a_smaller_window_and_of_no_grant(
+        credit in prop::collection::vec(prop::collection::vec(credit(), 0..4), 0..6),
+        others in frames(40_000),
+        chunks in prop::collection::vec(prop_oneof![1..9_usize, 1..40_000_usize], 1..20),
+        announces: bool,
+        most in prop_oneof![Just(65_535_u32), Just(262_144)],
+    ) {
+        // Where no header block is open, there may be credit.
+        let mut frames = Vec::new();
+        let mut credit = credit.into_iter();
+        for frame in others {
+            let is_block = matches!(frame.kind, FrameType(1) | FrameType(5) | FrameType(9));
+            if !is_block || frame.kind != FrameType::CONTINUATION {
+                frames.extend(credit.next().unwrap_or_default());
+            }
+            frames.push(frame);
+        }
+        let mut outbound = Outbound::new();
+        outbound.set_limit(1 << 23);
+        if announces {
+            outbound.announce();
+        }
+        outbound.manage(most);
+        let input = encode(&frames);
+        let (mut wire, mut withheld, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        let mut at = 0;
+        for size in chunks.iter().cycle() {
+            let mut chunk = &input[at..input.len().min(at + size)];
+            at += chunk.len();
+            loop {
+                let (n, out) = outbound.next(chunk, usize::MAX);
+                let consumed = &chunk[..n];
+                chunk = &chunk[n..];
+                match out {
+                    Some(Wire::Head(lead)) => wire.extend(lead.octets()),
+                    Some(Wire::Parameter(lead)) => {
+                        asked.extend(lead.window);
+                        wire.extend(lead.octets());
+                    }
+                    Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
+                    Some(Wire::Withheld { stream, increment }) => {
+                        withheld.push((stream.get(), increment));
+                    }
+                    None if n == 0 => break,
+                    None => {}
+                }
+            }
+            if at == input.len() {
+                break;
+            }
+        }
+        let (mut seen, expected) = managed(&frames, most);
+        prop_assert_eq!(withheld, expected);
+        for (granted, told) in asked {
+            prop_assert_eq!(told, granted.min(most));
+        }
+        let mut got = parse(&wire);
+        if let (true, Some(first)) = (announces, frames.first())
+            && first.kind == FrameType::SETTINGS
+            && !first.flags.contains(Flags::ACK)
+            && first.payload.len() % 6 == 0
+        {
+            prop_assert_eq!(got[0].payload.drain(..6).collect::<Vec<u8>>(), [0, 9, 0, 0, 0, 1]);
+        }
+        prop_assert!(got == std::mem::take(&mut seen));
+        prop_assert!(outbound.take_partial_head().is_empty());
+    }
 }

@@ -13,6 +13,9 @@ impl Streams {
     /// On a server it is closed when nothing of the response is left to be sent. A
     /// client's are closed by what comes.
     pub(crate) fn attach(&mut self, stream: StreamId, state: Arc<StreamState>) {
+        if let Some(windows) = &mut self.windows {
+            windows.attach(stream, &state);
+        }
         if !self.is_server {
             return;
         }
@@ -21,7 +24,7 @@ impl Streams {
                 state.set_priority(record.priority);
                 record.state = Some(state);
             }
-            None => self.closed.push(stream),
+            None => self.close(stream),
         }
     }
 

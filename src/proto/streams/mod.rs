@@ -18,6 +18,7 @@
 mod layers;
 mod peer;
 mod queue;
+mod receive;
 mod stack;
 mod tells;
 mod wire;
@@ -34,6 +35,7 @@ use super::scheduler::Scheduler;
 use super::stream_map::StreamMap;
 use super::stream_set::StreamSet;
 use super::stream_state::StreamState;
+use super::windows::Windows;
 
 /// The window of a stream before SETTINGS say otherwise (RFC 9113, section 6.9.2).
 const DEFAULT_WINDOW: i64 = 65_535;
@@ -102,6 +104,8 @@ pub(crate) struct Streams {
     idle: BTreeMap<StreamId, Priority>,
     /// Streams with a [`StreamState`] that have ended.
     closed: Vec<StreamId>,
+    /// The other direction: what the peer may send, if that is managed here.
+    windows: Option<Box<Windows>>,
 }
 
 #[derive(Debug, Default)]
@@ -149,7 +153,14 @@ impl Streams {
             reset: StreamSet::default(),
             idle: BTreeMap::new(),
             closed: Vec::new(),
+            windows: None,
         }
+    }
+
+    /// Manages what the peer may send, too.
+    pub(crate) fn with_windows(mut self, windows: Option<Windows>) -> Self {
+        self.windows = windows.map(Box::new);
+        self
     }
 
     /// Whether streams are, or are about to be, in each other's way: one sends
@@ -167,6 +178,9 @@ impl Streams {
     pub(crate) fn rest(&mut self) {
         self.records.rest();
         self.lane.rest();
+        if let Some(windows) = &mut self.windows {
+            windows.rest();
+        }
         if self.to_tell.is_empty() {
             self.to_tell = VecDeque::new();
         }
@@ -268,6 +282,15 @@ impl Streams {
         self.senders -= usize::from(record.sends);
         self.overdrawn -= usize::from(record.is_overdrawn);
         if record.state.is_some() {
+            self.close(stream);
+        }
+    }
+
+    /// The stack sends no more on the stream: its handles are told when the peer
+    /// does not, either.
+    fn close(&mut self, stream: StreamId) {
+        let windows = self.windows.as_mut();
+        if !windows.is_some_and(|windows| windows.close_later(stream)) {
             self.closed.push(stream);
         }
     }

@@ -8,6 +8,7 @@ use crate::proto::lane::{LaneFrame, is_block};
 impl Streams {
     /// A frame went out, or is about to, ahead of all that waits.
     pub(crate) fn note(&mut self, head: Head) {
+        self.sends(head);
         let ends = head.flags.contains(Flags::END_STREAM);
         match head.kind {
             FrameType::DATA => {
@@ -69,6 +70,7 @@ impl Streams {
     /// are on the wire, `head` the first head of them.
     pub(crate) fn take_frame(&mut self, head: Head, octets: Vec<u8>) {
         let stream = head.stream;
+        self.sends(head);
         if head.kind == FrameType::RST_STREAM {
             if octets[Head::LEN..] == NO_ERROR
                 && let Some(record) = self.records.get_mut(stream)

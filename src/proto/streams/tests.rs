@@ -161,7 +161,7 @@ impl Model {
                     }
                     Some(Wire::Payload(n)) => self.staged.append(&consumed[consumed.len() - n..]),
                     None if n == 0 => break,
-                    None => {}
+                    _ => {}
                 }
             }
         }

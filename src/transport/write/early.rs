@@ -32,7 +32,7 @@ impl WriteSide {
             return Poll::Ready(Ok(n));
         }
         let n = ready!(self.poll_write_through(io, cx, bufs))?;
-        self.observe(bufs, n);
+        self.observe(bufs, n, streams);
         Poll::Ready(Ok(n))
     }
 
@@ -51,12 +51,15 @@ impl WriteSide {
     }
 
     /// Follows octets that [`WriteSide::poll_write_through`] wrote.
-    fn observe(&mut self, bufs: &[IoSlice<'_>], mut n: usize) {
+    fn observe(&mut self, bufs: &[IoSlice<'_>], mut n: usize, streams: &mut Streams) {
         for buf in bufs {
             let part = &buf[..buf.len().min(n)];
             n -= part.len();
             let frames = &mut self.seen.frames;
-            self.outbound.observe(part, |head| frames.add(head.kind));
+            self.outbound.observe(part, |head| {
+                frames.add(head.kind);
+                streams.sends(head);
+            });
         }
     }
 }

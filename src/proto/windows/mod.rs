@@ -1,0 +1,450 @@
+//! The receive windows of a connection: what the peer is told of the credit that
+//! the stack grants.
+//!
+//! The stack is configured with windows that are as large as they may ever be, and
+//! grants accordingly. The peer is told of less: its view and the stack's are the
+//! two sides of a [`Ledger`], and what lies between is a reserve. From there
+//!
+//! - a window is replenished as the application consumes, if a layer says what it
+//!   does, so that what has come and is not consumed stays within it (rule W2);
+//!   otherwise as DATA comes;
+//! - a window [grows](window) with what the connection carries in a round trip
+//!   (rule W3), as far as the [`WindowBudget`] allows;
+//! - a new stream starts with what others on the connection came to.
+//!
+//! The peer is never told of more than the stack has granted (rule C1), so the
+//! stack remains the judge. Of a stream that is not known here both views differ by
+//! what they started with, and all else passes, which is always right.
+//!
+//! Time is what [`Windows::tick`] said last.
+
+pub(crate) mod estimate;
+mod ping;
+mod record;
+pub(crate) mod window;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::estimate::Estimate;
+use self::ping::Pings;
+use self::record::{DEFAULT_WINDOW, Record};
+use self::window::Window;
+use super::credit::{Ledger, MAX_WINDOW};
+use super::head::{Flags, FrameType, Head, StreamId};
+use super::stream_map::StreamMap;
+use super::stream_state::StreamState;
+use crate::flow_control::FlowControl;
+
+/// With how many times a stream's floor a connection's window starts.
+const STREAMS: u32 = 4;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Windows {
+    is_server: bool,
+    limits: FlowControl,
+    now: Duration,
+    estimate: Estimate,
+    pings: Pings,
+    connection: Connection,
+    records: StreamMap<Record>,
+    /// The window of a new stream: what the stack grants, and what the peer is
+    /// told.
+    initial: (i64, i64),
+    /// SETTINGS of the stack that the peer has not acknowledged.
+    unacknowledged: VecDeque<Settings>,
+    /// The window that the largest stream has come to.
+    learned: u32,
+    /// What the streams have of the budget.
+    held: u64,
+    /// Streams of which the peer is to be told something.
+    due: VecDeque<StreamId>,
+    /// `WINDOW_UPDATE`s of the stack that go out as they are.
+    passing: VecDeque<(StreamId, u32)>,
+    /// The highest stream that a client's stack has opened.
+    last_opened: u32,
+    figures: Figures,
+}
+
+/// The connection's own window.
+#[derive(Debug)]
+struct Connection {
+    ledger: Ledger,
+    window: Window,
+    received: u64,
+    is_stopped: bool,
+}
+
+/// SETTINGS on their way.
+#[derive(Debug)]
+struct Settings {
+    sent: Duration,
+    /// The window of new streams that they ask for, and the one that the peer sees.
+    initial: Option<(i64, i64)>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Figures {
+    unconsumed: u64,
+    stops: u64,
+}
+
+/// What [`ConnectionStats`](crate::ConnectionStats) shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WindowStats {
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) window: i64,
+    pub(crate) reserve: i64,
+    pub(crate) product: u64,
+    pub(crate) unconsumed: u64,
+    pub(crate) stops: u64,
+    pub(crate) budget: u64,
+}
+
+impl Windows {
+    /// `key` is a random number, for the map of the streams.
+    pub(crate) fn new(is_server: bool, limits: FlowControl, key: u64) -> Self {
+        let floor = limits.initial.saturating_mul(STREAMS);
+        let floor = floor.min(limits.connection).max(limits.initial);
+        Self {
+            is_server,
+            now: Duration::ZERO,
+            estimate: Estimate::default(),
+            pings: Pings::new(limits.pings),
+            connection: Connection {
+                ledger: Ledger::new(DEFAULT_WINDOW, DEFAULT_WINDOW),
+                window: Window::new(floor, limits.connection),
+                received: 0,
+                is_stopped: false,
+            },
+            records: StreamMap::with_key(key),
+            initial: (DEFAULT_WINDOW, DEFAULT_WINDOW),
+            unacknowledged: VecDeque::new(),
+            learned: limits.initial,
+            held: 0,
+            due: VecDeque::new(),
+            passing: VecDeque::new(),
+            last_opened: 0,
+            figures: Figures::default(),
+            limits,
+        }
+    }
+
+    /// Time goes on: it is so long now since any fixed moment.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+    }
+
+    pub(crate) fn stats(&self) -> WindowStats {
+        let ledger = &self.connection.ledger;
+        WindowStats {
+            round_trip: self.estimate.round_trip(),
+            window: ledger.told(),
+            reserve: ledger.withheld(),
+            product: self.estimate.product(),
+            unconsumed: self.figures.unconsumed,
+            stops: self.figures.stops,
+            budget: self.held,
+        }
+    }
+
+    /// The task sleeps: memory that is not in use goes back.
+    pub(crate) fn rest(&mut self) {
+        self.records.rest();
+        if self.due.is_empty() {
+            self.due = VecDeque::new();
+        }
+        if self.passing.is_empty() {
+            self.passing = VecDeque::new();
+        }
+    }
+}
+
+/// What comes from the stack.
+impl Windows {
+    /// A frame goes out.
+    pub(crate) fn sends(&mut self, head: Head) {
+        match head.kind {
+            FrameType::HEADERS if !self.is_server => self.requests(head.stream),
+            FrameType::SETTINGS if !head.flags.contains(Flags::ACK) => {
+                let sent = self.now;
+                self.unacknowledged.push_back(Settings {
+                    sent,
+                    initial: None,
+                });
+            }
+            FrameType::GOAWAY => self.pings.stop(),
+            _ => {}
+        }
+    }
+
+    /// A client's stack sends HEADERS: if they open the stream, it may start with
+    /// more than a floor.
+    fn requests(&mut self, stream: StreamId) {
+        if stream.get() > self.last_opened {
+            self.last_opened = stream.get();
+            if self.start() > self.limits.initial {
+                self.open(stream);
+            }
+        }
+    }
+
+    /// The SETTINGS that go out ask for this window of new streams, and the peer
+    /// sees the other.
+    pub(crate) fn asks_for(&mut self, granted: u32, told: u32) {
+        if let Some(settings) = self.unacknowledged.back_mut() {
+            settings.initial = Some((granted.into(), told.into()));
+        }
+    }
+
+    /// The stack grants credit, of which the peer is not told yet.
+    pub(crate) fn granted(&mut self, stream: StreamId, increment: u32) {
+        if stream.is_connection() {
+            self.connection.ledger.grant(increment);
+            return;
+        }
+        match self.records.get_mut(stream) {
+            Some(record) => {
+                record.ledger_mut().grant(increment);
+                self.consider(stream);
+            }
+            None => self.passing.push_back((stream, increment)),
+        }
+    }
+
+    /// The window that a new stream should start with.
+    fn start(&self) -> u32 {
+        let streams = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        let share = self.learned / streams.saturating_add(1);
+        match share >= self.limits.initial.saturating_mul(2) {
+            true => share,
+            false => self.limits.initial,
+        }
+    }
+}
+
+/// What comes from the peer.
+impl Windows {
+    /// SETTINGS are acknowledged: both go by them from here on.
+    pub(crate) fn acknowledged(&mut self) {
+        let Some(settings) = self.unacknowledged.pop_front() else {
+            return;
+        };
+        self.estimate
+            .answered(self.now.saturating_sub(settings.sent));
+        let Some((granted, told)) = settings.initial else {
+            return;
+        };
+        let (was_granted, was_told) = self.initial;
+        self.initial = (granted, told);
+        for (_, record) in self.records.iter_mut() {
+            let ledger = record.ledger_mut();
+            ledger.adjust(granted - was_granted, told - was_told);
+        }
+        for stream in self.in_order() {
+            self.consider(stream);
+        }
+    }
+
+    fn in_order(&self) -> Vec<StreamId> {
+        let mut streams: Vec<StreamId> = self.records.iter().map(|(stream, _)| stream).collect();
+        streams.sort_unstable();
+        streams
+    }
+
+    /// DATA is about to come on this stream.
+    pub(crate) fn open(&mut self, stream: StreamId) {
+        if self.records.contains(stream) {
+            return;
+        }
+        let start = self.start();
+        let limits = &self.limits;
+        let window = Window::new(limits.initial, limits.stream);
+        let record = Record::new(self.initial, window, limits.budget.clone());
+        self.records.insert(stream, record);
+        if start > self.limits.initial {
+            self.resize(stream, start);
+            self.consider(stream);
+        }
+    }
+
+    /// The head of a DATA frame has come.
+    pub(crate) fn data(&mut self, stream: StreamId, length: u32) {
+        self.estimate.received(length, self.now);
+        self.pings.data();
+        let connection = &mut self.connection;
+        connection.ledger.queue(length);
+        connection.ledger.sent(length);
+        connection.received += u64::from(length);
+        let stops = connection.ledger.told() <= 0;
+        self.figures.stops += u64::from(stops && !connection.is_stopped);
+        connection.is_stopped = stops;
+        let stopping = connection.ledger.told() < i64::from(connection.window.size() / 4);
+        let (received, now) = (connection.received, self.now);
+        let wanted = connection
+            .window
+            .wanted(received, now, &self.estimate, stopping);
+        // It does not shrink: what it lets in is in the streams' windows.
+        let size = wanted.max(connection.window.size());
+        connection.window.set_size(size);
+        if let Some(record) = self.records.get_mut(stream) {
+            self.figures.stops += u64::from(record.received(length));
+            self.consider(stream);
+        }
+    }
+
+    /// So many octets of the last DATA frame of the stream are padding: nobody
+    /// consumes them.
+    pub(crate) fn padding(&mut self, stream: StreamId, octets: u32) {
+        if let Some(record) = self.records.get_mut(stream) {
+            record.padding(octets);
+            self.consider(stream);
+        }
+    }
+
+    /// No more comes on the stream. Whether its handles were to be told.
+    pub(crate) fn ended(&mut self, stream: StreamId) -> bool {
+        self.forget(stream, true)
+    }
+
+    /// The stream was reset, by whichever side. Whether its handles were to be told.
+    pub(crate) fn reset(&mut self, stream: StreamId) -> bool {
+        self.passing.retain(|(other, _)| *other != stream);
+        self.forget(stream, false)
+    }
+
+    /// The peer ends the connection.
+    pub(crate) fn goaway(&mut self) {
+        self.pings.stop();
+    }
+
+    fn forget(&mut self, stream: StreamId, keeps: bool) -> bool {
+        let Some(record) = self.records.remove(stream) else {
+            return false;
+        };
+        self.held -= record.share();
+        self.figures.unconsumed -= record.unconsumed();
+        record.close(keeps)
+    }
+}
+
+/// What the layers above say.
+impl Windows {
+    /// Shows what becomes of the stream to `state`, and heeds what is said there.
+    pub(crate) fn attach(&mut self, stream: StreamId, state: &Arc<StreamState>) {
+        if let Some(record) = self.records.get_mut(stream) {
+            record.attach(state);
+            self.consider(stream);
+        }
+    }
+
+    /// The other direction of the stream has ended: its handles are told once this
+    /// one has. `false` if it has already.
+    pub(crate) fn close_later(&mut self, stream: StreamId) -> bool {
+        let record = self.records.get_mut(stream);
+        record.map(Record::close_later).is_some()
+    }
+
+    /// Goes by what is consumed by now, of one stream.
+    pub(crate) fn consider(&mut self, stream: StreamId) {
+        let Some(record) = self.records.get_mut(stream) else {
+            return;
+        };
+        let before = record.unconsumed();
+        let (wanted, size) = (record.look(self.now, &self.estimate), record.size());
+        let is_seen = record.hint().is_none();
+        let grown = self.resize(stream, wanted);
+        if is_seen && grown > size {
+            self.learned = self.learned.max(grown);
+        }
+        let Some(record) = self.records.get_mut(stream) else {
+            return;
+        };
+        if record.is_due() && !record.set_due(true) {
+            self.due.push_back(stream);
+        }
+        let after = record.unconsumed();
+        self.figures.unconsumed = self.figures.unconsumed - before + after;
+    }
+
+    /// Changes a stream's window as far as the budget goes. Returns what it is then.
+    fn resize(&mut self, stream: StreamId, wanted: u32) -> u32 {
+        let Some(record) = self.records.get_mut(stream) else {
+            return 0;
+        };
+        let before = record.share();
+        record.resize(wanted, self.held);
+        self.held = self.held - before + record.share();
+        let size = record.size();
+        // So that no stream has all of the connection's credit (rule W3).
+        let least = size.saturating_add(size / 2);
+        let window = &mut self.connection.window;
+        window.set_size(window.size().max(least));
+        size
+    }
+}
+
+/// What the peer is told.
+impl Windows {
+    /// Whether [`Windows::next_update`] has something.
+    pub(crate) fn has_updates(&self) -> bool {
+        !self.due.is_empty() || !self.passing.is_empty() || self.connection_update() > 0
+    }
+
+    /// The next `WINDOW_UPDATE` that goes to the peer.
+    pub(crate) fn next_update(&mut self) -> Option<(StreamId, u32)> {
+        if let Some(passing) = self.passing.pop_front() {
+            return Some(passing);
+        }
+        let more = self.connection_update();
+        if more > 0 {
+            self.connection.ledger.tell(more);
+            self.connection.is_stopped = false;
+            self.pings.updated(self.now);
+            return Some((StreamId::CONNECTION, more));
+        }
+        while let Some(stream) = self.due.pop_front() {
+            let Some(record) = self.records.get_mut(stream) else {
+                continue;
+            };
+            record.set_due(false);
+            let more = record.tell();
+            // It may wait for what is consumed from now on.
+            self.consider(stream);
+            if more > 0 {
+                return Some((stream, more));
+            }
+        }
+        None
+    }
+
+    /// Whether a PING should go out now, behind a `WINDOW_UPDATE` of the
+    /// connection. It has if this says so.
+    pub(crate) fn takes_ping(&mut self) -> bool {
+        self.pings.take(self.now)
+    }
+
+    /// That PING is acknowledged.
+    pub(crate) fn ping_acknowledged(&mut self) {
+        if let Some(sent) = self.pings.acknowledged() {
+            self.estimate.answered(self.now.saturating_sub(sent));
+        }
+    }
+
+    /// How much more of the connection's credit the peer is told of now.
+    fn connection_update(&self) -> u32 {
+        let Connection { ledger, window, .. } = &self.connection;
+        let missing = i64::from(window.size()) - ledger.told();
+        let more = missing.min(ledger.withheld()).min(MAX_WINDOW);
+        match missing >= i64::from(window.worth_an_update()) {
+            true => u32::try_from(more).unwrap_or(0),
+            false => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

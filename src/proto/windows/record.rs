@@ -1,0 +1,221 @@
+//! One stream's receive window.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::estimate::Estimate;
+use super::window::Window;
+use crate::flow_control::FlowHint;
+use crate::proto::budget::{Share, WindowBudget};
+use crate::proto::credit::Ledger;
+use crate::proto::stream_state::StreamState;
+
+/// The window of a stream before SETTINGS say otherwise (RFC 9113, section 6.9.2).
+pub(super) const DEFAULT_WINDOW: i64 = 65_535;
+
+/// Credit beyond what a body lacks, for its padding.
+const FOR_PADDING: i64 = 16 * 1024;
+
+/// A stream on which DATA may come.
+#[derive(Debug)]
+pub(super) struct Record {
+    ledger: Ledger,
+    window: Window,
+    /// What the window is larger than its floor.
+    share: Share,
+    /// Octets that came, but for padding.
+    received: u64,
+    /// Of those, what is not consumed, as far as a layer says so.
+    unconsumed: u64,
+    state: Option<Arc<StreamState>>,
+    is_due: bool,
+    is_stopped: bool,
+    closes_later: bool,
+}
+
+impl Record {
+    pub(super) fn new(initial: (i64, i64), window: Window, budget: WindowBudget) -> Self {
+        let (granted, told) = initial;
+        Self {
+            ledger: Ledger::new(granted, told),
+            window,
+            share: Share::none(budget),
+            received: 0,
+            unconsumed: 0,
+            state: None,
+            is_due: false,
+            is_stopped: false,
+            closes_later: false,
+        }
+    }
+
+    pub(super) fn attach(&mut self, state: &Arc<StreamState>) {
+        self.state = Some(Arc::clone(state));
+    }
+
+    pub(super) fn size(&self) -> u32 {
+        self.window.size()
+    }
+
+    /// What it has of the budget.
+    pub(super) fn share(&self) -> u64 {
+        self.share.octets()
+    }
+
+    pub(super) fn unconsumed(&self) -> u64 {
+        self.unconsumed
+    }
+
+    pub(super) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// The head of a DATA frame has come. Whether the peer has used up all it had.
+    pub(super) fn received(&mut self, length: u32) -> bool {
+        self.ledger.queue(length);
+        self.ledger.sent(length);
+        self.received += u64::from(length);
+        let stops = self.ledger.told() <= 0 && !self.is_stopped;
+        self.is_stopped |= stops;
+        stops
+    }
+
+    pub(super) fn padding(&mut self, octets: u32) {
+        self.received = self.received.saturating_sub(octets.into());
+    }
+
+    /// The octets of the content that are still to come, if that is known.
+    fn missing(&self) -> Option<i64> {
+        let length = self.state.as_ref()?.length()?;
+        i64::try_from(length.saturating_sub(self.received)).ok()
+    }
+
+    /// Looks at what is consumed by now. Returns the size that the window should
+    /// have.
+    pub(super) fn look(&mut self, now: Duration, estimate: &Estimate) -> u32 {
+        let consumed = self.state.as_ref().and_then(|state| state.consumed());
+        let consumed = consumed.map_or(self.received, |consumed| consumed.min(self.received));
+        self.unconsumed = self.received - consumed;
+        let size = self.size();
+        // Not where it is the application that makes the peer wait.
+        let is_full = self.unconsumed > u64::from(size / 2);
+        let stopping = self.ledger.told() < i64::from(size / 4) && !is_full;
+        match self.hint() {
+            Some(FlowHint::Bulk) if self.is_worth_growing() => self.window.ceiling(),
+            Some(FlowHint::Bulk) => size,
+            Some(FlowHint::Interactive) => self.window.floor(),
+            None if self.received == 0 => size,
+            None => {
+                let wanted = self.window.wanted(consumed, now, estimate, stopping);
+                match wanted > size && !self.is_worth_growing() {
+                    true => size,
+                    false => wanted,
+                }
+            }
+        }
+    }
+
+    pub(super) fn hint(&self) -> Option<FlowHint> {
+        self.state.as_ref()?.hint()
+    }
+
+    /// Not at the end of a body.
+    fn is_worth_growing(&self) -> bool {
+        let missing = self.missing();
+        missing.is_none_or(|missing| missing > self.ledger.told())
+    }
+
+    /// Changes the window as far as the budget goes, for a connection that holds
+    /// `held` of it.
+    pub(super) fn resize(&mut self, wanted: u32, held: u64) {
+        let floor = self.window.floor();
+        if wanted > self.size() {
+            let lacking = u64::from(wanted - floor).saturating_sub(self.share());
+            self.share.grow(lacking, held);
+            let size = u64::from(floor) + self.share();
+            let size = u32::try_from(size).unwrap_or(u32::MAX).min(wanted);
+            self.window.set_size(size.max(self.size()));
+        } else {
+            self.window.set_size(wanted);
+            // What the peer was told it may still send.
+            let told = u64::try_from(self.ledger.told()).unwrap_or(0);
+            let needed = (told + self.unconsumed).max(self.size().into());
+            self.share.shrink_to(needed - u64::from(floor));
+        }
+        if let Some(state) = &self.state {
+            state.set_received(self.received, self.size().into());
+        }
+    }
+
+    /// How much more the peer is to be told of now.
+    fn more(&self) -> i64 {
+        let told = self.ledger.told();
+        let missing = i64::from(self.size()) - self.unconsumed as i64 - told;
+        if missing < i64::from(self.window.worth_an_update()) {
+            return 0;
+        }
+        let more = missing.min(self.ledger.withheld());
+        match self.missing() {
+            // Credit that nothing will be sent on is of no use to anybody.
+            Some(content) if told >= content + FOR_PADDING / 2 => 0,
+            Some(content) => more.min(content + FOR_PADDING - told),
+            None => more,
+        }
+    }
+
+    /// Whether the peer is to be told something now. If it has to wait for the
+    /// application, that is asked to say when it has consumed enough.
+    pub(super) fn is_due(&mut self) -> bool {
+        loop {
+            if self.more() > 0 {
+                return true;
+            }
+            let Some(state) = &self.state else {
+                return false;
+            };
+            let Some(consumed) = state.consumed() else {
+                return false;
+            };
+            let unconsumed = self.received.saturating_sub(consumed);
+            if unconsumed != self.unconsumed {
+                self.unconsumed = unconsumed;
+                continue;
+            }
+            let missing = i64::from(self.size()) - unconsumed as i64 - self.ledger.told();
+            let lacking = i64::from(self.window.worth_an_update()) - missing;
+            let lacking = u64::try_from(lacking).unwrap_or(0);
+            if lacking == 0 || lacking > unconsumed || state.set_alarm(consumed + lacking) {
+                return false;
+            }
+        }
+    }
+
+    pub(super) fn set_due(&mut self, is_due: bool) -> bool {
+        std::mem::replace(&mut self.is_due, is_due)
+    }
+
+    /// Tells the peer as much as it is to know now. Returns how much more that is.
+    pub(super) fn tell(&mut self) -> u32 {
+        let more = u32::try_from(self.more()).unwrap_or(0);
+        self.ledger.tell(more);
+        self.is_stopped &= more == 0;
+        more
+    }
+
+    /// The handles are told that the stream is over when this direction is, too.
+    pub(super) fn close_later(&mut self) {
+        self.closes_later = true;
+    }
+
+    /// Nothing more comes. With `keeps` what has come is still to be consumed, and
+    /// counts against the budget until then. Whether the handles were to be told.
+    pub(super) fn close(self, keeps: bool) -> bool {
+        if let Some(state) = &self.state {
+            state.set_received(self.received, self.size().into());
+            if keeps && self.unconsumed > 0 {
+                state.keep(self.share);
+            }
+        }
+        self.closes_later
+    }
+}
