@@ -1,5 +1,8 @@
 //! How a connection's receive windows behave.
 
+mod receive_windows;
+
+pub use self::receive_windows::ReceiveWindows;
 use crate::proto::budget::WindowBudget;
 use crate::proto::credit::MAX_WINDOW;
 
@@ -92,6 +95,103 @@ impl FlowControl {
     pub fn pings(mut self, pings: bool) -> Self {
         self.pings = pings;
         self
+    }
+
+    /// Gives the HTTP/2 stack above the ceilings as its own windows: hyper's
+    /// builders, hyper-util's, and tonic's server ([`ReceiveWindows`]). Whatever
+    /// windows the builder was told before do not hold any more.
+    ///
+    /// Without it windows grow no further than the stack's own: 2 MiB a stream and
+    /// 5 MiB in all for a client of hyper, and 1 MiB both for a server.
+    ///
+    /// hyper's own `adaptive_window` is turned off. Do not turn it on again: it takes
+    /// the windows back to 65,535 octets, and then there are two that adapt them.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "connector", feature = "listener"))]
+    /// # fn run() {
+    /// use framewright::FlowControl;
+    /// use hyper_util::{client::legacy, rt::TokioExecutor, server::conn::auto};
+    ///
+    /// let flow = FlowControl::default();
+    /// flow.apply(&mut legacy::Client::builder(TokioExecutor::new()));
+    /// flow.apply(&mut auto::Builder::new(TokioExecutor::new()));
+    /// flow.apply(&mut hyper::client::conn::http2::Builder::new(TokioExecutor::new()));
+    /// flow.apply(&mut hyper::server::conn::http2::Builder::new(TokioExecutor::new()));
+    /// # }
+    /// ```
+    ///
+    /// # axum
+    ///
+    /// axum's `serve` makes its builder itself, so there the ceiling is hyper's
+    /// default for servers, 1 MiB for each stream and for the connection. Below that
+    /// all is the same: a handler that stalls holds no more than its own stream's
+    /// window. To have more, serve the router by hyper-util's builder:
+    ///
+    /// ```no_run
+    /// # #[cfg(all(feature = "layer", feature = "listener"))]
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum::Router;
+    /// use framewright::{Config, FlowControl, FlowControlLayer, Listener};
+    /// use hyper_util::rt::{TokioExecutor, TokioIo};
+    /// use hyper_util::{server::conn::auto, service::TowerToHyperService};
+    ///
+    /// let flow = FlowControl::default();
+    /// let mut server = auto::Builder::new(TokioExecutor::new());
+    /// flow.apply(&mut server);
+    ///
+    /// let router: Router = Router::new().layer(FlowControlLayer::new());
+    /// let service = TowerToHyperService::new(router);
+    /// let config = Config::default().stream_handles(true).flow_control(flow);
+    /// let mut listener = Listener::builder().config(config).bind("[::]:80").await?;
+    /// loop {
+    ///     let (stream, _address) = listener.accept().await?;
+    ///     let (server, service) = (server.clone(), service.clone());
+    ///     tokio::spawn(async move {
+    ///         let io = TokioIo::new(stream);
+    ///         server.serve_connection_with_upgrades(io, service).await
+    ///     });
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # tonic
+    ///
+    /// With the feature `tonic`, a `Server` takes it as it is. An `Endpoint` has the
+    /// same two settings:
+    ///
+    /// ```
+    /// # fn run() {
+    /// use framewright::FlowControl;
+    /// use tonic::transport::{Endpoint, Server};
+    ///
+    /// let flow = FlowControl::default();
+    /// let mut server = Server::builder();
+    /// # #[cfg(feature = "tonic")]
+    /// flow.apply(&mut server);
+    ///
+    /// let endpoint = Endpoint::from_static("http://[::1]:50051")
+    ///     .initial_stream_window_size(flow.stream_ceiling())
+    ///     .initial_connection_window_size(flow.connection_ceiling());
+    /// # }
+    /// ```
+    ///
+    /// # reqwest
+    ///
+    /// So has its builder:
+    ///
+    /// ```
+    /// use framewright::FlowControl;
+    ///
+    /// let flow = FlowControl::default();
+    /// let client = reqwest::Client::builder()
+    ///     .http2_initial_stream_window_size(flow.stream_ceiling())
+    ///     .http2_initial_connection_window_size(flow.connection_ceiling());
+    /// ```
+    pub fn apply<B: ReceiveWindows + ?Sized>(&self, builder: &mut B) {
+        builder.set_receive_windows(self.stream, self.connection);
     }
 
     /// What a stream's window may grow to, in octets.

@@ -154,12 +154,12 @@ pub use connect::TcpOptions;
 pub use connect::{
     BuildError, ClientStream, ConnectError, Connector, ConnectorBuilder, ConnectorStats,
 };
-pub use flow_control::{FlowControl, FlowHint};
+pub use flow_control::{FlowControl, FlowHint, ReceiveWindows};
 pub use frame_writer::{
     DataSource, Flush, FlushError, FlushReport, FrameWriter, FrameWriterConfig, Ready,
 };
 #[cfg(feature = "layer")]
-pub use layer::{ClientPriorityLayer, PriorityLayer};
+pub use layer::{ClientFlowControlLayer, ClientPriorityLayer, FlowControlLayer, PriorityLayer};
 #[cfg(feature = "listener")]
 pub use listen::{
     ConnectionInfo, Incoming, IntoTcpListener, ListenError, Listener, ListenerBuilder,

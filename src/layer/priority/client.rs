@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{PRIORITY, TAG, priority_field, set_priority_field, take_stream};
+use super::{PRIORITY, priority_field, set_priority_field};
+use crate::layer::stream::{self, Family, TAG};
 use crate::proto::priority::Priority;
 
 /// Asks a server for responses by their priorities (RFC 9218).
@@ -114,9 +115,10 @@ impl ClientPriorityLayer {
 
 /// Puts the stream into the response's extensions.
 fn on_response(response: &mut response::Parts, asked: Priority) {
-    if let Some(stream) = take_stream(&mut response.headers) {
-        stream.show_priority(asked);
-        response.extensions.insert(stream);
+    if let Some(found) = stream::find(response, Family::Priority)
+        && found.is_first
+    {
+        found.stream.show_priority(asked);
     }
 }
 

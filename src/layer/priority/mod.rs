@@ -11,25 +11,11 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 pub use self::client::{ClientPriorityFuture, ClientPriorityLayer, ClientPriorityService};
 pub use self::server::{PriorityFuture, PriorityLayer, PriorityService};
 use crate::proto::priority_field::PriorityField;
-use crate::proto::tag;
-use crate::transport::stream_handle::StreamHandle;
-
-/// By which the transport says which stream it is.
-static TAG: HeaderName = HeaderName::from_static(tag::NAME);
 
 /// The field of RFC 9218, section 5.
 static PRIORITY: HeaderName = HeaderName::from_static("priority");
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// The handle on the stream that a message came on, whose tag is taken out.
-fn take_stream(headers: &mut HeaderMap) -> Option<StreamHandle> {
-    // The transport's own stands last.
-    let last = headers.get_all(&TAG).iter().next_back()?;
-    let stream = StreamHandle::from_tag(last.as_bytes());
-    headers.remove(&TAG);
-    stream
-}
 
 /// What the `priority` field says, all its lines together.
 fn priority_field(headers: &HeaderMap) -> PriorityField {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::{request, response};
 
-use super::{PRIORITY, TAG, is_forwarded, priority_field, set_priority_field, take_stream};
+use super::{PRIORITY, is_forwarded, priority_field, set_priority_field};
+use crate::layer::stream::{self, Family, TAG};
 use crate::proto::priority::Priority;
 use crate::proto::priority_field::PriorityField;
 use crate::proto::stream_state::Say;
@@ -32,24 +33,18 @@ pub(super) struct Asked {
 }
 
 impl Policy {
-    /// Takes the tag out of a request, puts its priority and its stream into its
-    /// extensions, and tells the stream.
+    /// Puts a request's priority and its stream into its extensions, and tells the
+    /// stream.
     pub(super) fn on_request(&self, request: &mut request::Parts) -> Asked {
-        let tagged = take_stream(&mut request.headers);
-        let inherited = match tagged {
-            Some(_) => None,
-            None => request.extensions.get::<StreamHandle>().cloned(),
-        };
-        let mut priority = if inherited.is_some() {
+        let found = stream::find(request, Family::Priority);
+        let is_first = found.as_ref().is_none_or(|found| found.is_first);
+        let stream = found.map(|found| found.stream);
+        let mut priority = if is_first {
+            self.clients_priority(request, stream.as_ref())
+        } else {
             // A layer like this one is around this one, and has said all else.
             request.extensions.get().copied().unwrap_or_default()
-        } else {
-            self.clients_priority(request, tagged.as_ref())
         };
-        if let Some(stream) = &tagged {
-            request.extensions.insert(stream.clone());
-        }
-        let stream = tagged.or(inherited);
         if let Some(classify) = &self.request
             && let Some(own) = classify(request, priority)
         {

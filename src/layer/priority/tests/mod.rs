@@ -1,9 +1,6 @@
 mod client;
 mod server;
 
-use std::future::{Future, Ready, ready};
-use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
@@ -11,27 +8,12 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::*;
-use crate::proto::head::StreamId;
+use crate::layer::stream::TAG;
+use crate::layer::testing::{Fake, call, connection, stream, value};
 use crate::proto::priority::Priority;
-use crate::proto::stream_state::{Say, StreamState};
+use crate::proto::stream_state::Say;
 use crate::transport::handle::Shared;
-
-fn stream(id: u32) -> StreamId {
-    StreamId::new(id).unwrap()
-}
-
-/// What the field of a tag says.
-fn value(field: &[u8]) -> HeaderValue {
-    HeaderValue::from_bytes(&field[3 + tag::NAME.len()..]).unwrap()
-}
-
-/// A connection with stream 1 open, and the tag of that.
-fn connection(is_client: bool) -> (Arc<Shared>, Arc<StreamState>, HeaderValue) {
-    let shared = Shared::new(is_client, true);
-    let state = shared.open_stream(stream(1));
-    let tag = value(&shared.tagger().unwrap().field(stream(1)));
-    (shared, state, tag)
-}
+use crate::transport::stream_handle::StreamHandle;
 
 /// All that was said since the last time.
 fn says(shared: &Shared) -> Vec<Say> {
@@ -41,50 +23,6 @@ fn says(shared: &Shared) -> Vec<Say> {
         say
     })
     .collect()
-}
-
-/// A service that answers at once; not ready if it says so.
-#[derive(Clone, Debug)]
-struct Fake<F> {
-    answer: F,
-    is_ready: bool,
-}
-
-impl<F, B, R> Service<Request<B>> for Fake<F>
-where
-    F: FnMut(Request<B>) -> Result<Response<R>, &'static str>,
-{
-    type Response = Response<R>;
-    type Error = &'static str;
-    type Future = Ready<Result<Response<R>, &'static str>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
-        match self.is_ready {
-            true => Poll::Ready(Err("not any more")),
-            false => Poll::Pending,
-        }
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready((self.answer)(request))
-    }
-}
-
-/// A call through a layer.
-fn call<L, S, F, B, R>(layer: &L, request: Request<B>, answer: F) -> Result<Response<R>, S::Error>
-where
-    L: Layer<Fake<F>, Service = S>,
-    S: Service<Request<B>, Response = Response<R>>,
-{
-    let mut service = layer.layer(Fake {
-        answer,
-        is_ready: true,
-    });
-    let future = pin!(service.call(request));
-    match future.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => panic!("the service answers at once"),
-    }
 }
 
 type Answer = fn(Request<()>) -> Result<Response<()>, &'static str>;
