@@ -9,9 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::bounded;
 use crate::common::Digest;
-use crate::ends::{
-    Client, End, Handler, INITIAL, Server, pattern_digest, stream_of, until,
-};
+use crate::ends::{Client, End, Handler, INITIAL, Server, pattern_digest, stream_of, until};
 
 const BUDGET: u64 = 64 << 20;
 const OCTETS: u64 = 3_000_000;
@@ -23,7 +21,11 @@ fn connections() -> usize {
         let rest = line.strip_prefix("Max open files")?;
         rest.split_whitespace().next()?.parse().ok()
     });
-    if files.unwrap_or(0) > 4_000 { 1_000 } else { 250 }
+    if files.unwrap_or(0) > 4_000 {
+        1_000
+    } else {
+        250
+    }
 }
 
 /// How a connection's reader goes about it.

@@ -21,14 +21,20 @@ const OCTETS: u64 = 20_000_000;
 /// strikes are counted by the audit.
 async fn bursts(sender: &mut Sender) {
     let mut body: Bytes = pattern(1, OCTETS).into();
-    for octets in [1, 100, 20_000, 1_000_000, 3, 4_000_000, 50, 50, 50, 2_000_000] {
+    for octets in [
+        1, 100, 20_000, 1_000_000, 3, 4_000_000, 50, 50, 50, 2_000_000,
+    ] {
         sender.part(1, &mut body, octets).await;
         // What is measured ends in this time; nothing new may begin.
         sender.linger(Duration::from_millis(200)).await;
         let before = sender.audit.pings.count;
         sender.linger(Duration::from_millis(400)).await;
         let after = sender.audit.pings.count;
-        assert!(after - before <= 1, "{} while nothing comes", after - before);
+        assert!(
+            after - before <= 1,
+            "{} while nothing comes",
+            after - before
+        );
     }
     sender.bodies([(1, body)]).await;
 }
@@ -106,7 +112,9 @@ async fn one_that_is_not_answered_is_the_last() {
 async fn none_if_they_are_turned_off() {
     bounded(async {
         let (end, budget) = End::managed();
-        let flow = framewright::FlowControl::default().budget(budget).pings(false);
+        let flow = framewright::FlowControl::default()
+            .budget(budget)
+            .pings(false);
         let end = End {
             flow: Some(flow),
             ..end
@@ -134,9 +142,7 @@ async fn none_after_the_peer_s_goaway() {
         sender.open(1, &post(1, "/digest", None)).await;
         let mut body: Bytes = pattern(1, OCTETS).into();
         sender.part(1, &mut body, 1_000).await;
-        sender
-            .send(&frame(FrameType::GOAWAY, 0, 0, &[0; 8]))
-            .await;
+        sender.send(&frame(FrameType::GOAWAY, 0, 0, &[0; 8])).await;
         sender.round_trip().await;
         sender.audit.goaway();
         sender.bodies([(1, body)]).await;

@@ -44,7 +44,11 @@ fn handler() -> Handler {
                     }
                 }
             }
-            _ => return common::answer(request).await.unwrap_or_else(|never| match never {}),
+            _ => {
+                return common::answer(request)
+                    .await
+                    .unwrap_or_else(|never| match never {});
+            }
         }
         Response::new(full(String::new()))
     })

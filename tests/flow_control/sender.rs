@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -170,7 +170,7 @@ impl Sender {
         loop {
             let received = {
                 let mut frame = pin!(self.peer.frame());
-                let now = |cx: &mut _| Poll::Ready(frame.as_mut().poll(cx));
+                let now = |cx: &mut Context<'_>| Poll::Ready(frame.as_mut().poll(cx));
                 std::future::poll_fn(now).await
             };
             match received {

@@ -24,7 +24,9 @@ async fn uploads(end: End, stack: Stack) {
         for id in &ids {
             sender.open(*id, &post(*id, "/digest", None)).await;
         }
-        sender.bodies(ids.iter().map(|id| (*id, body.clone()))).await;
+        sender
+            .bodies(ids.iter().map(|id| (*id, body.clone())))
+            .await;
         for id in ids {
             sender.digested(id, seed, OCTETS / 4).await;
         }
@@ -76,7 +78,9 @@ async fn downloads(end: End, stack: Stack) {
             for id in &ids {
                 sender.open(*id, &ok(*id, None)).await;
             }
-            sender.bodies(ids.iter().map(|id| (*id, body.clone()))).await;
+            sender
+                .bodies(ids.iter().map(|id| (*id, body.clone())))
+                .await;
             sender.round_trip().await;
         }
         assert!(sender.reset.is_empty());
