@@ -216,6 +216,12 @@ impl Server {
         self.connections.lock().expect("no panic").clone()
     }
 
+    /// Its first connection, which may be on its way.
+    pub(crate) async fn connection(&self) -> ConnectionHandle {
+        until(|| !self.connections().is_empty()).await;
+        self.connections()[0].clone()
+    }
+
     /// Its requests' streams, as far as a layer has told, the oldest first.
     pub(crate) fn streams(&self) -> Vec<StreamHandle> {
         self.streams.lock().expect("no panic").clone()
@@ -262,7 +268,7 @@ async fn serve(
             tokio::pin!(connection);
             tokio::select! {
                 _ = shutdown.wait_for(|told| *told) => connection.as_mut().graceful_shutdown(),
-                _ = connection.as_mut() => return,
+                ended = connection.as_mut() => {eprintln!("ENDED {ended:?}"); return},
             }
             let _ = connection.await;
         }};

@@ -38,12 +38,7 @@ async fn a_server_that_shuts_down_gracefully() {
             let request = Request::post("http://test/digest").body(body);
             let upload = client.send(request.expect("good"));
             let shutdown = async {
-                let connection = loop {
-                    if let Some(connection) = server.connections().first() {
-                        break connection.clone();
-                    }
-                    tokio::task::yield_now().await;
-                };
+                let connection = server.connection().await;
                 until(|| connection.stats().inbound_octets > 1_000_000).await;
                 server.shut_down();
             };

@@ -192,8 +192,9 @@ async fn acknowledgements_go_to_whom_they_belong() {
             }
         };
         let user = async {
+            let there = server.connection().await;
             for _ in 0..50 {
-                let (here, there) = (&client.connection, &server.connections()[0]);
+                let here = &client.connection;
                 here.ping().await.expect("answered");
                 there.ping().await.expect("answered");
             }

@@ -154,6 +154,9 @@ impl Sender {
         } else if received.is(FrameType::DATA) {
             let came = self.came.entry(stream).or_default();
             came.extend_from_slice(&received.payload);
+        } else if received.is(FrameType::GOAWAY) {
+            // A last stream, and no error.
+            assert_eq!(received.payload[4..8], [0; 4], "{received:?}");
         } else if received.is(FrameType::RST_STREAM) {
             // Nothing may follow it.
             self.reset.insert(stream);
