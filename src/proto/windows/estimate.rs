@@ -25,7 +25,7 @@ const LEAST_TIME: Duration = Duration::from_micros(500);
 /// the first burst tells what the network could carry in a whole round trip.
 ///
 /// What arrives in one read may have waited here, so a burst counts from the end
-/// of its first read on, and not before it has lasted for a hundredth of the round
+/// of its first read on, and not before it has lasted for a small part of the round
 /// trip.
 ///
 /// Times are since any fixed moment.
@@ -78,7 +78,7 @@ impl Estimate {
         }
         self.octets += u64::from(octets);
         let time = now - self.began;
-        if self.octets >= LEAST_OCTETS && time >= (turn / 100).max(LEAST_TIME) {
+        if self.octets >= LEAST_OCTETS && time >= (turn / 200).max(LEAST_TIME) {
             let rate = u128::from(self.octets) * 1_000_000_000 / time.as_nanos();
             self.current = Some(u64::try_from(rate).unwrap_or(u64::MAX));
         }

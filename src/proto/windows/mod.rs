@@ -282,11 +282,10 @@ impl Windows {
         let stops = connection.ledger.told() <= 0;
         self.figures.stops += u64::from(stops && !connection.is_stopped);
         connection.is_stopped = stops;
-        let stopping = connection.ledger.told() < i64::from(connection.window.size() / 4);
         let (received, now) = (connection.received, self.now);
         let wanted = connection
             .window
-            .wanted(received, now, &self.estimate, stopping);
+            .wanted(received, now, &self.estimate, true);
         // It does not shrink: what it lets in is in the streams' windows.
         let size = wanted.max(connection.window.size());
         connection.window.set_size(size);

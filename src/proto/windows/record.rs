@@ -97,16 +97,14 @@ impl Record {
         let consumed = consumed.map_or(self.received, |consumed| consumed.min(self.received));
         self.unconsumed = self.received - consumed;
         let size = self.size();
-        // Not where it is the application that makes the peer wait.
-        let is_full = self.unconsumed > u64::from(size / 2);
-        let stopping = self.ledger.told() < i64::from(size / 4) && !is_full;
+        let keeps_up = self.unconsumed <= u64::from(size / 2);
         match self.hint() {
             Some(FlowHint::Bulk) if self.is_worth_growing() => self.window.ceiling(),
             Some(FlowHint::Bulk) => size,
             Some(FlowHint::Interactive) => self.window.floor(),
             None if self.received == 0 => size,
             None => {
-                let wanted = self.window.wanted(consumed, now, estimate, stopping);
+                let wanted = self.window.wanted(consumed, now, estimate, keeps_up);
                 match wanted > size && !self.is_worth_growing() {
                     true => size,
                     false => wanted,

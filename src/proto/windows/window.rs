@@ -10,15 +10,20 @@ const WORTH_AN_UPDATE: u32 = 256 * 1024;
 /// A window whose half lasts for so long is larger than it need be.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// A window grows to at most so many times its size at once, where it is not known
+/// what the network carries.
+const MOST_TIMES: u128 = 8;
+
 /// So is one whose half lasts for so many round trips, if it is that slow.
 const SLOW_TURNS: u32 = 32;
 
 /// The size of a receive window: what the peer may have sent at most that is not
 /// consumed, and be about to send.
 ///
-/// It doubles when a half of it was consumed within two round trips, because then
-/// the peer may have had to wait; or it opens at once to what the network was
-/// seen to carry in a round trip. It halves while it is far more than is used.
+/// It doubles, or more, when a half of it was consumed within two round trips,
+/// because then the peer may have had to wait; or it opens at once to what the
+/// network was seen to carry in a round trip. It halves while it is far more than is
+/// used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     size: u32,
@@ -63,13 +68,13 @@ impl Window {
     }
 
     /// The size that it should have, now that so many octets are consumed in all.
-    /// `stopping` says that the peer has to wait in a moment.
+    /// `keeps_up` says that the application is not what it waits for.
     pub(crate) fn wanted(
         &mut self,
         consumed: u64,
         now: Duration,
         estimate: &Estimate,
-        stopping: bool,
+        keeps_up: bool,
     ) -> u32 {
         let (mark, since) = *self.half.get_or_insert((consumed, now));
         let used = consumed.saturating_sub(mark);
@@ -80,14 +85,18 @@ impl Window {
             let time = now.saturating_sub(since);
             let turn = estimate.turn();
             if time < turn * 2 {
-                self.size.saturating_mul(2).max(carried)
+                // So many times as much would have lasted for that long.
+                let times = (turn * 2).as_nanos() / time.as_nanos().max(1);
+                let times = times.clamp(2, MOST_TIMES) as u32;
+                self.size.saturating_mul(times).max(carried)
             } else if time > (turn * SLOW_TURNS).max(SLOW) {
                 self.size / 2
             } else {
                 self.size
             }
-        } else if stopping && used >= u64::from(self.size / 4) {
-            self.size.max(carried)
+        } else if keeps_up && consumed >= u64::from(self.floor / 2) && carried / 2 >= self.size {
+            // It is worth it: an update takes half a round trip.
+            carried
         } else {
             self.size
         };
@@ -118,6 +127,12 @@ mod tests {
         // A half of that took 100 ms, which is not within two.
         assert_eq!(window.wanted(150_000, MS * 209, &estimate, false), 200_000);
         assert_eq!(window.wanted(250_000, MS * 308, &estimate, false), 400_000);
+        // This one took a tenth of that.
+        window.set_size(200_000);
+        assert_eq!(
+            window.wanted(350_000, MS * 318, &estimate, false),
+            1_000_000
+        );
         for turn in 0..20 {
             let size = window.wanted(1_000_000 * turn, MS * 400, &estimate, false);
             window.set_size(size);
@@ -137,11 +152,13 @@ mod tests {
         }
         // 125 MB/s for 100 ms, and a half more.
         let size = window.wanted(200_000, at, &estimate, false);
-        assert!((18_000_000..19_000_000).contains(&size) || size == 16 << 20);
+        assert_eq!(size, 16 << 20);
         window.set_size(300_000);
-        let stopped = window.wanted(280_000, at, &estimate, true);
-        assert_eq!(stopped, 16 << 20);
+        assert_eq!(window.wanted(280_000, at, &estimate, true), 16 << 20);
         assert_eq!(window.wanted(280_000, at, &estimate, false), 300_000);
+        // Not for a few octets.
+        let mut window = Window::new(262_144, 16 << 20);
+        assert_eq!(window.wanted(100_000, at, &estimate, true), 262_144);
     }
 
     #[test]
