@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::Incoming,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
 
 use crate::{
-    body::{Outgoing, text},
+    body::{Inbound, Outgoing, text},
     serve::{Handler, Peer},
     stats::Stats,
 };
@@ -19,7 +18,7 @@ use crate::{
 pub(crate) struct Admin(pub(crate) Arc<Stats>);
 
 impl Handler for Admin {
-    async fn call(&self, _peer: Peer, request: Request<Incoming>) -> Response<Outgoing> {
+    async fn call(&self, _peer: Peer, request: Request<Inbound>) -> Response<Outgoing> {
         if request.uri().path() != "/stats" {
             return text(StatusCode::NOT_FOUND, "there is /stats\n");
         }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
-use framewright::Config;
+use framewright::{Config, FlowControl, WindowBudget};
 
 /// A reverse proxy on hyper and framewright.
 ///
@@ -84,6 +84,16 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_priority: bool,
 
+    /// What the receive windows of all connections may grow by, in MiB: those that
+    /// clients upload into, and those that the upstream answers into
+    #[arg(long, value_name = "MIB", default_value = "256", value_parser = budget)]
+    pub(crate) window_budget: WindowBudget,
+
+    /// Leave receive windows as hyper has them, for comparison: of one size, and
+    /// replenished whatever the network carries
+    #[arg(long)]
+    pub(crate) no_flow_control: bool,
+
     /// Put a simulated link of so many Mbit/s, with a round trip of 20 ms, between
     /// clients and this proxy, at a port of its own
     #[arg(long, value_name = "MBITS", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -118,9 +128,34 @@ impl Args {
         !self.no_priority && !self.stock
     }
 
+    /// How the transports manage receive windows, if they do: under one budget.
+    pub(crate) fn flow_control(&self) -> Option<FlowControl> {
+        let managed = !self.no_flow_control && !self.stock;
+        managed.then(|| FlowControl::default().budget(self.window_budget.clone()))
+    }
+
     /// How the transports towards clients and upstream behave.
     pub(crate) fn transport(&self) -> Config {
-        Config::default().schedule(self.prioritizes())
+        let flow = self.flow_control();
+        Config::default()
+            .schedule(self.prioritizes())
+            .stream_handles(flow.is_some())
+            .flow_control(flow)
+    }
+
+    /// The same of those towards clients, whose priorities a layer reads.
+    pub(crate) fn inbound_transport(&self) -> Config {
+        let handles = self.prioritizes() || self.flow_control().is_some();
+        self.transport().stream_handles(handles)
+    }
+}
+
+/// Mebibytes, up to 1 TiB.
+fn budget(text: &str) -> Result<WindowBudget, String> {
+    match text.parse::<u64>() {
+        Ok(mebibytes) if mebibytes <= 1 << 20 => Ok(WindowBudget::new(mebibytes << 20)),
+        Ok(_) => Err("more than 1048576".into()),
+        Err(_) => Err("not a whole number".into()),
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use framewright::layer::FlowControlBody;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{
     Response, StatusCode,
@@ -21,6 +22,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::{expect::Gate, fields, stats::Endpoint};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What comes in, of a request or of a response: what is read of it opens the
+/// window that it came through.
+pub(crate) type Inbound = FlowControlBody<Incoming>;
 
 /// What a handler answers with.
 pub(crate) type Outgoing = UnsyncBoxBody<Bytes, BoxError>;
@@ -41,7 +46,7 @@ pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Outgo
 /// The body of a request, passed on as the upstream takes it: frame by frame,
 /// trailers included, nothing kept.
 pub(crate) struct RequestBody {
-    inner: Incoming,
+    inner: Inbound,
     progress: Arc<Progress>,
     gate: Option<Gate>,
     endpoint: Arc<Endpoint>,
@@ -49,7 +54,7 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(
-        inner: Incoming,
+        inner: Inbound,
         progress: Arc<Progress>,
         gate: Option<Gate>,
         endpoint: Arc<Endpoint>,

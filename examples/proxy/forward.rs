@@ -7,13 +7,12 @@ use http::uri::Authority;
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Version,
-    body::Incoming,
     header::{ALLOW, CONTENT_TYPE, EXPECT, HOST, HeaderValue},
 };
 use hyper_util::client::legacy;
 
 use crate::{
-    body::{self, Chain, Outgoing, Progress, RequestBody, Turn, text},
+    body::{self, Chain, Inbound, Outgoing, Progress, RequestBody, Turn, text},
     expect::{self, Opener},
     fields,
     serve::{Handler, Peer},
@@ -57,7 +56,7 @@ impl Forward {
 }
 
 impl Handler for Forward {
-    async fn call(&self, peer: Peer, request: Request<Incoming>) -> Response<Outgoing> {
+    async fn call(&self, peer: Peer, request: Request<Inbound>) -> Response<Outgoing> {
         let inner = &*self.inner;
         match inner.relay(peer, request).await {
             Ok(response) => response,
@@ -75,7 +74,7 @@ impl Inner {
     async fn relay(
         &self,
         peer: Peer,
-        request: Request<Incoming>,
+        request: Request<Inbound>,
     ) -> Result<Response<Outgoing>, Refusal> {
         let (mut head, body) = request.into_parts();
         let received = head.version;
@@ -182,7 +181,7 @@ impl Inner {
 
     fn answer(
         &self,
-        response: Response<Incoming>,
+        response: Response<Inbound>,
         opener: Option<Opener>,
     ) -> Result<Response<Outgoing>, Refusal> {
         if let Some(opener) = &opener {

@@ -31,7 +31,7 @@ impl Inlet {
         let mut builder = Listener::builder()
             .max_connections(args.max_connections as usize)
             .handshake_timeout(args.handshake_timeout)
-            .config(args.transport().stream_handles(args.prioritizes()))
+            .config(args.inbound_transport())
             // Who has said nothing has had no request either.
             .preface_timeout(args.idle_timeout);
         if let Some(tls) = tls {

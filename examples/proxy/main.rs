@@ -20,11 +20,22 @@
 //! order in which hyper writes. `--slow 50` puts a simulated link before it, without
 //! which nothing on loopback ever waits, and says what to try then.
 //!
+//! Receive windows, those that clients upload into and those that the upstream
+//! answers into, start small, grow with what each connection carries in a round trip,
+//! and open as the other side takes what has come: a slow reader holds one window
+//! and no more. What they grow by comes from one budget (`--window-budget`).
+//! `--no-flow-control` leaves them as hyper has them.
+//!
 //! `/stats` shows
 //!
 //! * `connections`, `requests`, `responses`, `body_octets` and `errors` of clients;
 //! * `transport`: what the transports did towards `clients`, the `upstream`, and in
 //!   the embedded `origin`; `pool`: their buffers;
+//! * `windows`: the `budget` of the receive windows, in octets, and how much is used;
+//!   of `clients` and of the `upstream` their round trips, what hyper has granted
+//!   and the peer was not told of (`reserve_octets`), what has come and is not
+//!   consumed, the `stops` of peers that had used up a window, and the largest
+//!   estimate of what a connection carries in a round trip;
 //! * `tls`: `full` and `resumed` handshakes of `clients` and with the `upstream`,
 //!   whose chains may be `verified_from_cache`; with the upstream's `tickets` and
 //!   `verifier`, the `certificates` that are served, and with a secret the `tickets`
@@ -65,6 +76,7 @@ mod target;
 mod tls;
 mod tls_stats;
 mod upstream;
+mod window_stats;
 mod wire;
 
 use std::{

@@ -12,13 +12,13 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Body, Frame, Incoming, SizeHint},
+    body::{Body, Frame, SizeHint},
     header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRAILER},
 };
 use tokio::time::sleep;
 
 use crate::{
-    body::{BoxError, Outgoing, text},
+    body::{BoxError, Inbound, Outgoing, text},
     files, page,
     serve::{Handler, Peer},
 };
@@ -44,7 +44,7 @@ const MAX_SLOW: u64 = 60_000;
 pub(crate) struct Origin;
 
 impl Handler for Origin {
-    async fn call(&self, _peer: Peer, request: Request<Incoming>) -> Response<Outgoing> {
+    async fn call(&self, _peer: Peer, request: Request<Inbound>) -> Response<Outgoing> {
         if request.uri().path() == "/echo" {
             return echo(request);
         }
@@ -64,7 +64,7 @@ impl Handler for Origin {
     }
 }
 
-async fn get(request: &Request<Incoming>) -> Response<Outgoing> {
+async fn get(request: &Request<Inbound>) -> Response<Outgoing> {
     let path = request.uri().path();
     if path == "/" {
         return text(StatusCode::OK, WELCOME);
@@ -111,7 +111,7 @@ async fn get(request: &Request<Incoming>) -> Response<Outgoing> {
 }
 
 /// The request body goes back as it comes.
-fn echo(request: Request<Incoming>) -> Response<Outgoing> {
+fn echo(request: Request<Inbound>) -> Response<Outgoing> {
     let (head, body) = request.into_parts();
     let mut response = Response::new(body.map_err(Into::into).boxed_unsync());
     // Over HTTP/1.1, hyper sends those trailers that `trailer` announces.

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use framewright::{Listener, layer::PriorityLayer};
+use framewright::{
+    FlowControl, Listener,
+    layer::{FlowControlLayer, PriorityLayer},
+};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -24,7 +27,7 @@ use tower_service::Service;
 
 use crate::{
     activity::{Activity, Followed},
-    body::{BoxError, Outgoing},
+    body::{BoxError, Inbound, Outgoing},
     complain,
     listen::Inlet,
     stats::Endpoint,
@@ -40,7 +43,7 @@ pub(crate) trait Handler: Clone + Send + Sync + 'static {
     fn call(
         &self,
         peer: Peer,
-        request: Request<Incoming>,
+        request: Request<Inbound>,
     ) -> impl Future<Output = Response<Outgoing>> + Send;
 }
 
@@ -74,6 +77,8 @@ pub(crate) struct Server<H> {
     pub(crate) endpoint: Arc<Endpoint>,
     /// Whether responses are sent by their priorities.
     pub(crate) prioritizes: bool,
+    /// How receive windows are managed, if they are.
+    pub(crate) flow: Option<FlowControl>,
 }
 
 impl<H: Handler> Server<H> {
@@ -119,7 +124,7 @@ impl<H: Handler> Server<H> {
         let handler = self.handler.clone();
         let answer = {
             let activity = Arc::clone(&activity);
-            move |request: Request<Incoming>| {
+            move |request: Request<Inbound>| {
                 let answering = activity.begin();
                 let handler = handler.clone();
                 async move {
@@ -130,11 +135,13 @@ impl<H: Handler> Server<H> {
             }
         };
         let io = TokioIo::new(io);
+        // It does nothing where windows are not managed.
+        let service = FlowControlLayer::new().layer(ServiceFn(answer));
         if self.prioritizes {
-            let service = PriorityLayer::new().layer(ServiceFn(answer));
+            let service = PriorityLayer::new().layer(service);
             self.drive(io, service, &activity, draining).await;
         } else {
-            self.drive(io, ServiceFn(answer), &activity, draining).await;
+            self.drive(io, service, &activity, draining).await;
         }
     }
 
@@ -181,6 +188,9 @@ impl<H: Handler> Server<H> {
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEADER_LIST)
             .keep_alive_interval(KEEP_ALIVE);
+        if let Some(flow) = &self.flow {
+            flow.apply(&mut builder);
+        }
         builder
     }
 

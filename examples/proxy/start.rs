@@ -35,7 +35,7 @@ pub(crate) async fn run(args: Args) -> Result<(), String> {
     let secret = args.ticket_secret.as_deref();
     let tls = certificates.map(|certificates| Tls::new(certificates, secret));
     let tls = tls.transpose()?;
-    let stats = Arc::new(Stats::new(args.stock, tls.clone()));
+    let stats = Arc::new(Stats::new(&args, tls.clone()));
     let upstream = args
         .upstream
         .as_deref()
@@ -145,6 +145,7 @@ fn server<H: Handler>(handler: H, args: &Args, endpoint: &Arc<Endpoint>) -> Serv
         },
         endpoint: Arc::clone(endpoint),
         prioritizes: args.prioritizes(),
+        flow: args.flow_control(),
     }
 }
 

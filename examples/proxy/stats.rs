@@ -11,11 +11,12 @@ use std::{
 
 use framewright::{
     BufferPool, ConnectionHandle, ConnectionStats, FrameCounts, ListenerHandle, ListenerStats,
+    WindowBudget,
 };
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::{tls::Tls, tls_stats::TlsStats};
+use crate::{args::Args, tls::Tls, tls_stats::TlsStats, window_stats::Windows};
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -25,18 +26,22 @@ pub(crate) struct Stats {
     pub(crate) clients: Arc<Endpoint>,
     pub(crate) upstream: Arc<Transports>,
     pub(crate) tls: TlsStats,
+    /// What receive windows share, if they are managed.
+    budget: Option<WindowBudget>,
     /// The embedded origin, which is a server of its own.
     pub(crate) origin: Arc<Endpoint>,
 }
 
 impl Stats {
-    pub(crate) fn new(stock: bool, tls: Option<Tls>) -> Self {
+    pub(crate) fn new(args: &Args, tls: Option<Tls>) -> Self {
+        let managed = args.flow_control().is_some();
         Self {
             started: Instant::now(),
-            mode: if stock { "stock" } else { "framewright" },
+            mode: if args.stock { "stock" } else { "framewright" },
             clients: Arc::default(),
             upstream: Arc::default(),
             tls: TlsStats::new(tls),
+            budget: managed.then(|| args.window_budget.clone()),
             origin: Arc::default(),
         }
     }
@@ -52,6 +57,13 @@ impl Stats {
             "origin": self.origin.transports.to_json(),
         });
         all["tls"] = self.tls.to_json(&self.clients.listener());
+        all["windows"] = self.budget.as_ref().map_or(Value::Null, |budget| {
+            json!({
+                "budget": { "octets": budget.octets(), "used": budget.used() },
+                "clients": self.clients.transports.windows().to_json(),
+                "upstream": self.upstream.windows().to_json(),
+            })
+        });
         all["pool"] = json!({
             "hits": pool.hits,
             "misses": pool.misses,
@@ -189,6 +201,18 @@ impl Transports {
     }
 }
 
+impl Transports {
+    /// The receive windows of those that live, and what is left of the others.
+    fn windows(&self) -> Windows {
+        let inner = lock(&self.inner);
+        let mut windows = inner.past.windows.past();
+        for handle in inner.live.values() {
+            windows.add(&handle.stats());
+        }
+        windows
+    }
+}
+
 /// A place among the live transports.
 #[derive(Debug)]
 pub(crate) struct Registration {
@@ -216,6 +240,7 @@ struct Totals {
     read_calls: u64,
     deferred_flushes: u64,
     largest_batch: u64,
+    windows: Windows,
 }
 
 impl Totals {
@@ -229,6 +254,7 @@ impl Totals {
         self.read_calls += stats.read_calls;
         self.deferred_flushes += stats.deferred_flushes;
         self.largest_batch = self.largest_batch.max(stats.largest_batch);
+        self.windows.add(stats);
     }
 }
 

@@ -7,12 +7,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use framewright::Connector;
+use framewright::{
+    Connector,
+    layer::{ClientFlowControlFuture, ClientFlowControlLayer, ClientFlowControlService},
+};
 use hyper::Request;
 use hyper_util::{
     client::legacy::{Client, ResponseFuture},
     rt::{TokioExecutor, TokioTimer},
 };
+
+use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::{args::Args, body::RequestBody, dial::Dialer, stats::Stats, target::Target};
 
@@ -26,7 +32,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub(crate) struct Upstream {
     target: Target,
-    client: Client<Dialer, RequestBody>,
+    client: ClientFlowControlService<Client<Dialer, RequestBody>>,
     dialer: Dialer,
     h2c: bool,
 }
@@ -41,14 +47,19 @@ impl Upstream {
         stats: &Arc<Stats>,
     ) -> Result<Self, String> {
         let dialer = Dialer::new(connector, args, stats)?;
-        let client = Client::builder(TokioExecutor::new())
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE)
             .http2_only(h2c)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .build(dialer.clone());
+            .http2_keep_alive_interval(KEEP_ALIVE);
+        if let Some(flow) = args.flow_control() {
+            flow.apply(&mut builder);
+        }
+        // It does nothing where windows are not managed.
+        let client = ClientFlowControlLayer::new().layer(builder.build(dialer.clone()));
         Ok(Self {
             target,
             client,
@@ -66,7 +77,11 @@ impl Upstream {
         self.h2c || self.dialer.chose_http2()
     }
 
-    pub(crate) fn send(&self, request: Request<RequestBody>) -> ResponseFuture {
-        self.client.request(request)
+    pub(crate) fn send(
+        &self,
+        request: Request<RequestBody>,
+    ) -> ClientFlowControlFuture<ResponseFuture> {
+        // The client is always ready.
+        self.client.clone().call(request)
     }
 }

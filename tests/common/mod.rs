@@ -4,6 +4,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::hash::{DefaultHasher, Hasher};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -127,7 +128,7 @@ impl Body for Pattern {
 
 pub type ServiceBody = http_body_util::combinators::BoxBody<Bytes, BoxError>;
 
-fn parameter(request: &Request<Incoming>, name: &str) -> Option<u64> {
+fn parameter<B>(request: &Request<B>, name: &str) -> Option<u64> {
     let query = request.uri().query()?;
     let pair = query.split('&').find_map(|pair| pair.strip_prefix(name))?;
     pair.strip_prefix('=')?.parse().ok()
@@ -139,6 +140,14 @@ fn parameter(request: &Request<Incoming>, name: &str) -> Option<u64> {
 /// - `POST /echo`: the body, and its trailers
 /// - `POST /digest`: the digest of the body
 pub async fn service(request: Request<Incoming>) -> Result<Response<ServiceBody>, Infallible> {
+    answer(request).await
+}
+
+/// The same for the body of any layer.
+pub async fn answer<B>(request: Request<B>) -> Result<Response<ServiceBody>, Infallible>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError> + Display> + Send + Sync + Unpin + 'static,
+{
     let of = |name| parameter(&request, name);
     let body = match (request.method(), request.uri().path()) {
         (&Method::GET, "/bytes") => {

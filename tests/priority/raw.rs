@@ -8,11 +8,11 @@ use framewright::{FrameType, Head};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) const END_STREAM: u8 = 0x1;
-const ACK: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
+pub(crate) const ACK: u8 = 0x1;
+pub(crate) const END_HEADERS: u8 = 0x4;
 
 /// Parameters of SETTINGS.
 pub(crate) const INITIAL_WINDOW_SIZE: u16 = 0x4;
@@ -72,7 +72,7 @@ pub(crate) fn get(stream: u32, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     frame(FrameType::HEADERS, END_STREAM | END_HEADERS, stream, &block)
 }
 
-fn string(block: &mut Vec<u8>, text: &str) {
+pub(crate) fn string(block: &mut Vec<u8>, text: &str) {
     assert!(text.len() < 127, "one octet of length");
     block.push(text.len() as u8);
     block.extend(text.as_bytes());
@@ -116,14 +116,19 @@ impl Peer {
     /// Connects, and says these SETTINGS.
     pub(crate) async fn connect(address: SocketAddr, parameters: &[(u16, u32)]) -> Self {
         let io = TcpStream::connect(address).await.expect("connect");
+        let mut peer = Self::on(io);
+        peer.send(&[PREFACE, &settings(parameters)].concat()).await;
+        peer
+    }
+
+    /// The same end of a connection that is open, before anything was said.
+    pub(crate) fn on(io: TcpStream) -> Self {
         io.set_nodelay(true).expect("open");
-        let mut peer = Self {
+        Self {
             io,
             input: BytesMut::new(),
             sniffed: None,
-        };
-        peer.send(&[PREFACE, &settings(parameters)].concat()).await;
-        peer
+        }
     }
 
     /// Connects, and grants so much credit that it is never waited for.
@@ -153,7 +158,7 @@ impl Peer {
     }
 
     /// The next frame. Cancelling this loses nothing.
-    async fn frame(&mut self) -> Option<Received> {
+    pub(crate) async fn frame(&mut self) -> Option<Received> {
         loop {
             if let Some(octets) = self.input.first_chunk() {
                 let head = Head::decode(octets);

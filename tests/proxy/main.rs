@@ -14,6 +14,7 @@ mod routes;
 mod startup;
 mod stats;
 mod upstream;
+mod windows;
 
 // The pure parts of the proxy, for the sake of the tests beside them: cargo
 // does not run those of an example.

@@ -38,6 +38,14 @@ async fn without_priorities() {
 }
 
 #[tokio::test]
+async fn without_flow_control() {
+    let tls = proxy(&["--no-flow-control"]);
+    bounded(all(&tls, Speak::TLS)).await;
+    let clear = proxy(&["--no-flow-control", "--no-priority", "--h2c"]);
+    bounded(all(&clear, Speak::CLEAR)).await;
+}
+
+#[tokio::test]
 async fn over_a_slow_link() {
     let proxy = proxy(&["--slow", "100"]);
     bounded(all(&proxy, Speak::TLS)).await;
