@@ -82,6 +82,49 @@ fn an_alarm_goes_off_once() {
     assert!(!state.consume(1_000));
 }
 
+/// One consumes, octet by octet, while the connection asks to be told: each time
+/// at a later octet, and only when it was told the time before.
+#[test]
+fn no_alarm_is_lost() {
+    const ROUNDS: u64 = 20_000;
+
+    let state = state();
+    state.watch(None, None);
+    // The last octet at which the consumer was told to wake the connection.
+    let told = AtomicU64::new(0);
+    let is_over = AtomicBool::new(false);
+    let consumed = || state.inbound.consumed.load(SeqCst);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut octets = 0;
+            while !is_over.load(Relaxed) {
+                octets += 1;
+                if state.consume(1) {
+                    told.store(octets, SeqCst);
+                }
+            }
+        });
+        let mut lost = None;
+        for round in 0..ROUNDS {
+            let alarm = consumed() + 1 + round % 5;
+            if !state.set_alarm(alarm) {
+                continue;
+            }
+            // Once there are two more, the call that reached it has returned.
+            let after = alarm.max(consumed()) + 2;
+            while consumed() < after {
+                std::hint::spin_loop();
+            }
+            if told.load(SeqCst) < alarm {
+                lost = Some(alarm);
+                break;
+            }
+        }
+        is_over.store(true, Relaxed);
+        assert_eq!(lost, None);
+    });
+}
+
 /// What may happen to a share once the last octets have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
