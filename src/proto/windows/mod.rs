@@ -451,4 +451,4 @@ impl Windows {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -190,11 +190,11 @@ impl Record {
         if self.more() > 0 {
             return Due::Now;
         }
-        let watched = self.state.as_ref();
-        let Some((state, consumed)) = watched.and_then(|state| Some((state, state.consumed()?)))
-        else {
+        let Some(state) = &self.state else {
             return Due::Later;
         };
+        // Where nobody watches any more, nothing waits.
+        let consumed = state.consumed().unwrap_or(self.received);
         let unconsumed = self.received.saturating_sub(consumed);
         if unconsumed != self.unconsumed {
             return Due::Again;
