@@ -433,6 +433,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         if self.shared.has_requests() {
             cx.waker().wake_by_ref();
         }
+        self.wake_for_updates(cx);
         Ok(())
     }
 
@@ -450,6 +451,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     fn wake_for_tells(&mut self, cx: &mut Context<'_>) {
         if self.streams.has_tells() && !self.told && self.read.takes_tells() {
             self.told = true;
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Sees to it that the peer is told of credit for which there was no room before
+    /// what a flush has written.
+    fn wake_for_updates(&self, cx: &Context<'_>) {
+        if self.streams.has_updates() && self.write.takes_frames(&self.streams) {
             cx.waker().wake_by_ref();
         }
     }
@@ -646,6 +655,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
                     let polled = me.write.poll_flush(&mut me.io, cx, &mut me.streams);
                     me.tune_socket();
                     me.wake_for_tells(cx);
+                    me.wake_for_updates(cx);
                     polled
                 }
                 Err(error) => Poll::Ready(Err(error)),
