@@ -69,6 +69,8 @@ pub(crate) fn run(role: Role) -> Result<()> {
         Role::Greeter => block_on(scenario::handshake::greet(control, spec)),
         Role::Reconnector => block_on(scenario::handshake::reconnect(control, spec)),
         Role::Hurrier => block_on(scenario::priority::hurry(control, spec)),
+        Role::Downloader => block_on(scenario::window::download(control, spec)),
+        Role::Dawdler => block_on(scenario::window::dawdle(control, spec)),
         Role::RawWriter => raw::write(control, &spec),
         Role::RawReader => raw::read(control, &spec),
     };

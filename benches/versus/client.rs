@@ -8,10 +8,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use framewright::{Config, Connector, Transport};
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http2::{self, SendRequest};
+use framewright::{
+    Config, Connector, Transport,
+    layer::{ClientFlowControlLayer, FlowControlBody},
+};
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Either, Empty};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{self, SendRequest},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -19,19 +25,46 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsConnector;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
     Result,
     child::{Control, reply},
     counted::Counted,
-    message::{Command, Load, Measured, Reply, Side, Spec, Windows},
+    function::Function,
+    message::{Command, Flow, Load, Measured, Reply, Side, Spec},
     report, tls,
     usage::Usage,
 };
 
 /// A connection's face to the application.
-pub(crate) type Requests = SendRequest<Empty<Bytes>>;
+#[derive(Clone, Debug)]
+pub(crate) struct Requests {
+    hyper: SendRequest<Empty<Bytes>>,
+    /// Whether a layer tells framewright what is taken of bodies.
+    layered: bool,
+}
+
+/// Of a response.
+pub(crate) type Body = Either<Incoming, FlowControlBody<Incoming>>;
+
+impl Requests {
+    pub(crate) async fn send(&mut self, request: Request<Empty<Bytes>>) -> Result<Response<Body>> {
+        self.hyper.ready().await?;
+        let mut ask = |request| self.hyper.send_request(request);
+        let response = if self.layered {
+            let mut service = ClientFlowControlLayer::new().layer(Function(ask));
+            service.call(request).await?.map(Either::Right)
+        } else {
+            ask(request).await?.map(Either::Left)
+        };
+        if response.status() != StatusCode::OK {
+            return Err(format!("its answer is {}", response.status()).into());
+        }
+        Ok(response)
+    }
+}
 
 pub(crate) async fn run(mut control: Control, spec: Spec) -> Result<()> {
     let dial = Dial::new(&spec)?;
@@ -58,7 +91,7 @@ pub(crate) struct Dial {
     server: SocketAddr,
     side: Side,
     tls: Option<TlsConnector>,
-    windows: Option<Windows>,
+    flow: Flow,
     config: Config,
 }
 
@@ -80,8 +113,8 @@ impl Dial {
             server: spec.server.ok_or("no server to connect to")?,
             side: spec.side,
             tls,
-            windows: spec.load.windows,
-            config: Config::default().schedule(spec.schedule),
+            flow: spec.load.flow,
+            config: spec.config(),
         })
     }
 
@@ -112,15 +145,22 @@ impl Dial {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        if let Some(windows) = self.windows {
-            builder
-                .initial_stream_window_size(windows.stream)
-                .initial_connection_window_size(windows.connection);
+        match self.flow {
+            Flow::Default => {}
+            Flow::Fixed(windows) | Flow::Managed(windows) => {
+                builder
+                    .initial_stream_window_size(windows.stream)
+                    .initial_connection_window_size(windows.connection);
+            }
+            Flow::Adaptive => {
+                builder.adaptive_window(true);
+            }
         }
-        let (requests, connection) = builder.handshake(TokioIo::new(io)).await?;
+        let (hyper, connection) = builder.handshake(TokioIo::new(io)).await?;
         // An error here fails the requests too, and they are checked.
         tokio::spawn(connection);
-        Ok(requests)
+        let layered = matches!(self.flow, Flow::Managed(_));
+        Ok(Requests { hyper, layered })
     }
 }
 
@@ -129,16 +169,15 @@ pub(crate) fn uri(octets: u64) -> Result<Uri> {
     Ok(format!("http://localhost/{octets}").parse()?)
 }
 
-/// One request; its response is consumed, checked and dropped.
-pub(crate) async fn fetch(requests: &mut Requests, uri: &Uri, octets: u64) -> Result<()> {
+pub(crate) fn get(uri: &Uri) -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
     *request.uri_mut() = uri.clone();
-    requests.ready().await?;
-    let response = requests.send_request(request).await?;
-    if response.status() != StatusCode::OK {
-        return Err(format!("{} for {uri}", response.status()).into());
-    }
-    let mut body = response.into_body();
+    request
+}
+
+/// One request; its response is consumed, checked and dropped.
+pub(crate) async fn fetch(requests: &mut Requests, uri: &Uri, octets: u64) -> Result<()> {
+    let mut body = requests.send(get(uri)).await?.into_body();
     let mut received = 0;
     while let Some(frame) = body.frame().await {
         if let Some(data) = frame?.data_ref() {
@@ -171,13 +210,13 @@ async fn drive(connections: &[Requests], load: &Load, milliseconds: u64) -> Resu
     let requests = times.len() as u64;
     Ok(Measured {
         requests,
-        resumed: 0,
         octets: requests * load.octets,
         seconds,
         p50: report::percentile(&mut times, 0.50),
         p95: report::percentile(&mut times, 0.95),
         p99: report::percentile(&mut times, 0.99),
         used,
+        ..Measured::default()
     })
 }
 

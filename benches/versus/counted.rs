@@ -1,4 +1,4 @@
-//! Counts the calls that reach the socket.
+//! Counts the calls that reach the socket, and the octets that come from it.
 //!
 //! The wrapper stands directly around the `TcpStream`, below TLS and below
 //! framewright, on both sides. It counts the calls that were answered `Ready`:
@@ -21,10 +21,16 @@ use tokio::{
 
 static READS: AtomicU64 = AtomicU64::new(0);
 static WRITES: AtomicU64 = AtomicU64::new(0);
+static RECEIVED: AtomicU64 = AtomicU64::new(0);
 
 /// Read calls of this process so far.
 pub(crate) fn reads() -> u64 {
     READS.load(Relaxed)
+}
+
+/// Octets that this process has read so far.
+pub(crate) fn received() -> u64 {
+    RECEIVED.load(Relaxed)
 }
 
 /// Write calls of this process so far.
@@ -49,7 +55,10 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        count(&READS, Pin::new(&mut self.0).poll_read(cx, buf))
+        let before = buf.filled().len();
+        let answer = count(&READS, Pin::new(&mut self.0).poll_read(cx, buf));
+        RECEIVED.fetch_add((buf.filled().len() - before) as u64, Relaxed);
+        answer
     }
 }
 

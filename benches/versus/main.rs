@@ -44,6 +44,7 @@ mod child;
 mod cli;
 mod client;
 mod counted;
+mod function;
 #[path = "../../tests/common/link.rs"]
 mod link;
 mod machine;

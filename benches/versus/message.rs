@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr};
 
 use clap::ValueEnum;
+use framewright::{Config, FlowControl};
 use serde::{Deserialize, Serialize};
 
 use crate::usage::Usage;
@@ -22,6 +23,10 @@ pub(crate) enum Role {
     Reconnector,
     /// Requests something small and urgent beside its downloads.
     Hurrier,
+    /// Downloads on fresh connections, and then on the last of them.
+    Downloader,
+    /// Reads many bodies at once, each slowly.
+    Dawdler,
     /// Writes to a socket as fast as it takes it.
     RawWriter,
     /// Reads from a socket as fast as it gives.
@@ -70,6 +75,19 @@ pub(crate) struct Spec {
     pub(crate) server: Option<SocketAddr>,
 }
 
+impl Spec {
+    /// Of framewright's ends.
+    pub(crate) fn config(&self) -> Config {
+        let config = Config::default().schedule(self.schedule);
+        match self.load.flow {
+            Flow::Managed(windows) => config
+                .flow_control(FlowControl::default().ceilings(windows.stream, windows.connection))
+                .stream_handles(true),
+            _ => config,
+        }
+    }
+}
+
 /// A certificate chain of three with the key of its leaf, PEM.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Identity {
@@ -107,12 +125,25 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     /// Requests in flight a connection.
     pub(crate) in_flight: usize,
-    /// Receive windows of the client's hyper; its defaults where `None`.
-    pub(crate) windows: Option<Windows>,
+    /// Of the client, which receives.
+    pub(crate) flow: Flow,
     /// Milliseconds of the same load before the measured phase.
     pub(crate) warm_up: u64,
     /// Milliseconds of the measured phase.
     pub(crate) measured: u64,
+}
+
+/// How receive windows behave.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Flow {
+    /// As hyper has them.
+    Default,
+    /// Those of the client's hyper are these.
+    Fixed(Windows),
+    /// The client's hyper adapts them.
+    Adaptive,
+    /// framewright manages them up to these, at the server's end too.
+    Managed(Windows),
 }
 
 /// Receive windows in octets.
@@ -120,6 +151,17 @@ pub(crate) struct Load {
 pub(crate) struct Windows {
     pub(crate) stream: u32,
     pub(crate) connection: u32,
+}
+
+impl Windows {
+    /// What framewright lets windows grow to if nothing else is said.
+    pub(crate) fn ceilings() -> Self {
+        let flow = FlowControl::default();
+        Self {
+            stream: flow.stream_ceiling(),
+            connection: flow.connection_ceiling(),
+        }
+    }
 }
 
 /// A simulated link.
@@ -165,6 +207,9 @@ pub(crate) struct Measured {
     pub(crate) resumed: u64,
     /// Octets of response bodies; of a hurrier's downloads alone.
     pub(crate) octets: u64,
+    /// Octets that had come and that the application had not taken, at most; by a
+    /// dawdler.
+    pub(crate) unconsumed: u64,
     pub(crate) seconds: f64,
     /// Microseconds from the request to the end of its response.
     pub(crate) p50: f64,

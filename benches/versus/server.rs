@@ -1,15 +1,13 @@
 //! The server's process: `GET /N` is answered with N octets.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{convert::Infallible, sync::Arc};
 
-use framewright::{Config, Listener, Transport, layer::PriorityLayer};
+use framewright::{
+    Config, Listener, ServerStream, Transport,
+    layer::{FlowControlLayer, PriorityLayer},
+};
 use http::{Request, Response, StatusCode};
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
@@ -27,7 +25,8 @@ use crate::{
     body::Chunks,
     child::{Control, reply},
     counted::Counted,
-    message::{Command, Reply, Side, Spec},
+    function::Function,
+    message::{Command, Flow, Reply, Side, Spec},
     tls,
     usage::Usage,
 };
@@ -50,13 +49,16 @@ pub(crate) async fn run(control: Control, spec: Spec) -> Result<()> {
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     reply(&Reply::Listening(listener.local_addr()?));
+    let mut config = spec.config();
+    if spec.prioritized {
+        config = config.stream_handles(true);
+    }
     let server = Server {
         side: spec.side,
         acceptor,
+        flow: spec.load.flow,
         prioritized: spec.prioritized,
-        config: Config::default()
-            .schedule(spec.schedule)
-            .stream_handles(spec.prioritized),
+        config,
     };
     tokio::spawn(accept(listener, Arc::new(server)));
 
@@ -82,6 +84,7 @@ pub(crate) async fn account(mut control: Control) -> Result<()> {
 struct Server {
     side: Side,
     acceptor: Option<TlsAcceptor>,
+    flow: Flow,
     prioritized: bool,
     config: Config,
 }
@@ -130,18 +133,31 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if !self.prioritized {
-            return serve(io).await;
-        }
-        let connection = http2::Builder::new(TokioExecutor::new());
         let io = TokioIo::new(io);
-        match self.side {
-            Side::Stock => {
-                let service = TowerToHyperService::new(Answer);
+        let mut connection = http2::Builder::new(TokioExecutor::new());
+        match (self.side, self.flow, self.prioritized) {
+            (_, Flow::Managed(windows), _) => {
+                let service = service_fn(|request| {
+                    FlowControlLayer::new()
+                        .layer(Function(answer))
+                        .call(request)
+                });
+                connection
+                    .initial_stream_window_size(windows.stream)
+                    .initial_connection_window_size(windows.connection)
+                    .serve_connection(io, service)
+                    .await?;
+            }
+            (_, _, false) => {
+                connection.serve_connection(io, service_fn(answer)).await?;
+            }
+            (Side::Stock, _, true) => {
+                let service = TowerToHyperService::new(Function(answer));
                 connection.serve_connection(io, service).await?;
             }
-            Side::Framewright => {
-                let service = TowerToHyperService::new(PriorityLayer::new().layer(Answer));
+            (Side::Framewright, _, true) => {
+                let service = PriorityLayer::new().layer(Function(answer));
+                let service = TowerToHyperService::new(service);
                 connection.serve_connection(io, service).await?;
             }
         }
@@ -149,43 +165,19 @@ impl Server {
     }
 }
 
-async fn serve<IO>(io: IO) -> Result<()>
-where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+/// What comes through a listener.
+async fn serve(stream: ServerStream) -> Result<()> {
     http2::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(io), service_fn(answer))
+        .serve_connection(TokioIo::new(stream), service_fn(answer))
         .await?;
     Ok(())
 }
 
-/// [`answer`] as a tower service.
-#[derive(Clone, Copy, Debug)]
-struct Answer;
-
-impl Service<Request<Incoming>> for Answer {
-    type Response = Response<Chunks>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        ready(Ok(respond(&request)))
-    }
-}
-
-async fn answer(request: Request<Incoming>) -> Result<Response<Chunks>, Infallible> {
-    Ok(respond(&request))
-}
-
-fn respond(request: &Request<Incoming>) -> Response<Chunks> {
+async fn answer<B>(request: Request<B>) -> Result<Response<Chunks>, Infallible> {
     let octets = request.uri().path().trim_start_matches('/').parse();
     let mut response = Response::new(Chunks::new(octets.clone().unwrap_or(0)));
     if octets.is_err() {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
-    response
+    Ok(response)
 }

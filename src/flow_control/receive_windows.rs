@@ -119,4 +119,87 @@ mod tests {
         flow.apply(&mut auto);
         assert_eq!(windows(&auto), expected);
     }
+
+    /// What the first frames of a stack grant: each stream, and the connection.
+    #[cfg(any(feature = "connector", feature = "tonic"))]
+    async fn granted(io: &mut (impl tokio::io::AsyncRead + Unpin), skip: usize) -> (u32, u32) {
+        use tokio::io::AsyncReadExt;
+
+        use crate::proto::testing::parse;
+
+        let number = |octets: &[u8]| octets.iter().fold(0, |n, octet| n << 8 | u32::from(*octet));
+        let (mut stream, mut connection) = (None, None);
+        let mut octets = Vec::new();
+        while stream.is_none() || connection.is_none() {
+            assert!(io.read_buf(&mut octets).await.unwrap() > 0, "it has ended");
+            let Some(frames) = octets.get(skip..) else {
+                continue;
+            };
+            // Whole frames only.
+            let mut end = 0;
+            while let Some(head) = frames.get(end..end + 9) {
+                let next = end + 9 + number(&head[..3]) as usize;
+                if next > frames.len() {
+                    break;
+                }
+                end = next;
+            }
+            for frame in parse(&frames[..end]) {
+                if frame.kind == crate::FrameType::SETTINGS {
+                    let mut parameters = frame.payload.chunks(6);
+                    let window = parameters.find(|parameter| parameter[..2] == [0, 4]);
+                    stream = stream.or(window.map(|window| number(&window[2..])));
+                }
+                if frame.kind == crate::FrameType::WINDOW_UPDATE {
+                    connection = connection.or(Some(65_535 + number(&frame.payload)));
+                }
+            }
+        }
+        (stream.unwrap(), connection.unwrap())
+    }
+
+    #[tokio::test]
+    #[cfg(feature = "connector")]
+    async fn the_client_of_hyper_util_grants_the_ceilings() {
+        use hyper_util::client::legacy::Client;
+        use hyper_util::rt::TokioExecutor;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.http2_only(true).http2_adaptive_window(true);
+        let flow = FlowControl::new().ceilings(3_000_000, 4_000_000);
+        flow.apply(&mut builder);
+        let client = builder.build_http::<String>();
+        let uri = format!("http://{}/", listener.local_addr().unwrap());
+        let request = tokio::spawn(client.get(uri.parse().unwrap()));
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let preface = crate::proto::frame::PREFACE.len();
+        assert_eq!(granted(&mut socket, preface).await, (3_000_000, 4_000_000));
+        request.abort();
+    }
+
+    #[tokio::test]
+    #[cfg(feature = "tonic")]
+    async fn tonics_server_grants_the_ceilings() {
+        use tokio::io::AsyncWriteExt;
+
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let flow = FlowControl::new().ceilings(3_000_000, 4_000_000);
+        let mut builder = tonic::transport::Server::builder().http2_adaptive_window(Some(true));
+        flow.apply(&mut builder);
+        let (_, health) = tonic_health::server::health_reporter();
+        let incoming = tokio_stream::once(Ok::<_, std::io::Error>(server));
+        let serving = builder.add_service(health).serve_with_incoming(incoming);
+        let serving = tokio::spawn(serving);
+        client
+            .write_all(crate::proto::frame::PREFACE)
+            .await
+            .unwrap();
+        client
+            .write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0])
+            .await
+            .unwrap();
+        assert_eq!(granted(&mut client, 0).await, (3_000_000, 4_000_000));
+        serving.abort();
+    }
 }

@@ -82,14 +82,14 @@ where
 }
 
 /// A call through a layer.
-pub(crate) fn call<L, F, B>(
+pub(crate) fn call<L, S, F, B>(
     layer: &L,
     request: Request<B>,
     answer: F,
-) -> Result<<L::Service as Service<Request<B>>>::Response, <L::Service as Service<Request<B>>>::Error>
+) -> Result<S::Response, S::Error>
 where
-    L: Layer<Fake<F>>,
-    L::Service: Service<Request<B>>,
+    L: Layer<Fake<F>, Service = S>,
+    S: Service<Request<B>>,
 {
     call_service(&mut layer.layer(Fake::new(answer)), request)
 }

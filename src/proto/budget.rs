@@ -139,3 +139,6 @@ impl Drop for Share {
         self.shrink_to(0);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,8 +139,16 @@ impl StreamState {
             // None if more may come.
             drop(me.share.lock().take());
         }
-        // Either this sees the alarm, or who sets it sees what is consumed.
-        consumed >= me.alarm.load(SeqCst) && me.alarm.swap(u64::MAX, SeqCst) <= consumed
+        // Either this sees the alarm, or who sets it sees what is consumed. It takes
+        // only the one that it has seen: in the meantime there may be a later one.
+        let mut alarm = me.alarm.load(SeqCst);
+        while alarm <= consumed {
+            match me.alarm.compare_exchange(alarm, u64::MAX, SeqCst, SeqCst) {
+                Ok(_) => return true,
+                Err(now) => alarm = now,
+            }
+        }
+        false
     }
 
     /// The application wants no more.
@@ -219,3 +227,6 @@ impl StreamState {
 fn encode(priority: Priority) -> u8 {
     priority.urgency() | if priority.is_incremental() { 8 } else { 0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::{Scenario, load, slices, spec};
 use crate::{
     Result,
-    message::{Load, Role, Side, Spec, Windows},
+    message::{Flow, Load, Role, Side, Spec, Windows},
     pair::{Bench, Outcome, Pair},
     report::{Contender, Metric, Observations},
 };
@@ -44,7 +44,7 @@ pub(super) struct Bulk {
     about: &'static str,
     tls: bool,
     streams: usize,
-    windows: Option<Windows>,
+    flow: Flow,
 }
 
 impl Bulk {
@@ -53,7 +53,7 @@ impl Bulk {
         about: "10 MB bodies in 64 KiB chunks, one at a time",
         tls: false,
         streams: 1,
-        windows: Some(WINDOWS),
+        flow: Flow::Fixed(WINDOWS),
     };
     pub(super) const TLS: Self = Self {
         name: "bulk-tls",
@@ -64,7 +64,7 @@ impl Bulk {
         name: "bulk-8-h2c",
         about: "10 MB bodies in 64 KiB chunks, 8 at a time on one connection",
         streams: 8,
-        windows: None,
+        flow: Flow::Default,
         ..Self::H2C
     };
 
@@ -72,7 +72,7 @@ impl Bulk {
         Load {
             octets: if bench.smoke { 1_000_000 } else { 10_000_000 },
             in_flight: self.streams,
-            windows: self.windows,
+            flow: self.flow,
             ..load(bench)
         }
     }

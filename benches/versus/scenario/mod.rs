@@ -3,20 +3,21 @@
 mod bulk;
 mod connector;
 mod conns;
+mod cost;
 pub(crate) mod handshake;
 pub(crate) mod idle;
 mod latency;
 pub(crate) mod priority;
 #[cfg(feature = "aws-lc-rs")]
 mod providers;
-mod scheduling;
 mod small;
+pub(crate) mod window;
 
 use std::time::Duration;
 
 use crate::{
     Result,
-    message::{Load, Role, Side, Spec},
+    message::{Flow, Load, Role, Side, Spec},
     pair::{Bench, Outcome, Pair},
     report::{Metric, Observations},
 };
@@ -54,7 +55,9 @@ pub(crate) const ALL: &[&dyn Scenario] = &[
     &conns::Conns,
     &idle::Idle,
     &priority::Priority,
-    &scheduling::Scheduling,
+    &cost::Cost::SCHEDULING,
+    &window::Window,
+    &cost::Cost::FLOW_CONTROL,
     &handshake::Handshake,
     &connector::Through,
     #[cfg(feature = "aws-lc-rs")]
@@ -73,7 +76,7 @@ fn load(bench: &Bench) -> Load {
         octets: 100,
         connections: 1,
         in_flight: 1,
-        windows: None,
+        flow: Flow::Default,
         warm_up,
         measured,
     }

@@ -52,17 +52,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Request};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
+use http::HeaderValue;
+use http_body_util::BodyExt;
 use tokio::{task::LocalSet, time::sleep};
 
 use super::{Scenario, load, spec};
 use crate::{
     Error, Result,
     child::{Control, reply},
-    client::{Dial, Requests, uri},
-    message::{Command, Load, Measured, Reply, Role, Side, Spec, Windows, Wire},
+    client::{Body, Dial, Requests, get, uri},
+    message::{Command, Flow, Load, Measured, Reply, Role, Side, Spec, Windows, Wire},
     pair::{Bench, Pair},
     report::{self, Contender, Metric, Observations},
     usage::Usage,
@@ -71,7 +70,7 @@ use crate::{
 /// What the link's kernels and the client are like.
 struct Setting {
     segment: Option<u32>,
-    windows: Option<Windows>,
+    flow: Flow,
     depths: &'static [Depth],
     /// Milliseconds from the first download to the measured phase: until the
     /// kernel's buffer has grown as far as it will.
@@ -93,7 +92,7 @@ struct Depth {
 
 const LOOPBACK: Setting = Setting {
     segment: None,
-    windows: None,
+    flow: Flow::Default,
     depths: &[
         Depth {
             downloads: 1,
@@ -120,7 +119,7 @@ const LOOPBACK: Setting = Setting {
 
 const ETHERNET: Setting = Setting {
     segment: Some(1448),
-    windows: Some(Windows {
+    flow: Flow::Fixed(Windows {
         stream: 4 << 20,
         connection: 33 * (4 << 20),
     }),
@@ -158,7 +157,7 @@ impl Setting {
     fn spec(&self, bench: &Bench, side: Side, downloads: usize, measured: u64) -> Spec {
         let load = Load {
             octets: 20_000,
-            windows: self.windows,
+            flow: self.flow,
             // All warm up at the same time: see `settle`.
             warm_up: 0,
             measured: if bench.smoke { measured / 20 } else { measured },
@@ -332,27 +331,21 @@ async fn measure(requests: &mut Requests, load: &Load, downloaded: &Cell<u64>) -
     }
     Ok(Measured {
         requests: times.len() as u64,
-        resumed: 0,
         octets: downloaded.get() - before,
         seconds: start.elapsed().as_secs_f64(),
         p50: report::percentile(&mut times, 0.50),
         p95: report::percentile(&mut times, 0.95),
         p99: report::percentile(&mut times, 0.99),
         used: Usage::now()?.since(mark),
+        ..Measured::default()
     })
 }
 
 /// Requests so many octets with this priority.
-async fn ask(requests: &mut Requests, octets: u64, priority: HeaderValue) -> Result<Incoming> {
-    let request = Request::get(uri(octets)?)
-        .header("priority", priority)
-        .body(Empty::new())?;
-    requests.ready().await?;
-    let response = requests.send_request(request).await?;
-    if !response.status().is_success() {
-        return Err(format!("{} for {octets} octets", response.status()).into());
-    }
-    Ok(response.into_body())
+async fn ask(requests: &mut Requests, octets: u64, priority: HeaderValue) -> Result<Body> {
+    let mut request = get(&uri(octets)?);
+    request.headers_mut().insert("priority", priority);
+    Ok(requests.send(request).await?.into_body())
 }
 
 /// Asks for a body without an end, and counts what arrives of it.

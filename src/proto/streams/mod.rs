@@ -105,7 +105,7 @@ pub(crate) struct Streams {
     /// Streams with a [`StreamState`] that have ended.
     closed: Vec<StreamId>,
     /// The other direction: what the peer may send, if that is managed here.
-    windows: Option<Box<Windows>>,
+    pub(in crate::proto) windows: Option<Box<Windows>>,
 }
 
 #[derive(Debug, Default)]

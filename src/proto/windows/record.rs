@@ -66,6 +66,17 @@ impl Record {
         self.unconsumed
     }
 
+    /// What the peer may send, and what the stack has granted beyond that.
+    #[cfg(test)]
+    pub(super) fn credit(&self) -> (i64, i64) {
+        (self.ledger.told(), self.ledger.withheld())
+    }
+
+    #[cfg(test)]
+    pub(super) fn came(&self) -> u64 {
+        self.received
+    }
+
     pub(super) fn ledger_mut(&mut self) -> &mut Ledger {
         &mut self.ledger
     }

@@ -232,6 +232,92 @@ fn b2_a_flush_that_was_answered_is_seen_through_to_the_io_below() {
     assert_eq!(io.get_ref().flushes, 2);
 }
 
+/// Two small frames are flushed, of which the second is deferred: the task has woken
+/// itself for it.
+fn defer_one(polls: &Polls, io: &mut Transport<Metered>) {
+    for _ in 0..2 {
+        assert!(polls.write(io, &data_on(3, 1)).is_ready());
+        assert!(polls.flush(io).is_ready());
+    }
+    assert_eq!(polls.wakes(), 1);
+    assert!(io.inner.write.has_staged(), "deferring");
+}
+
+#[test]
+fn b2_a_flush_behind_the_tail_of_a_head_wakes_the_task_anew() {
+    let mock = Mock::new(POLITE);
+    let config = Config::default().batch(1_024, 1_024);
+    let mut io = started_on(Metered::new(&mock), &mock, config);
+    let polls = Polls::new();
+    defer_one(&polls, &mut io);
+    // The batch goes out with the first frame, and with a part of the next head.
+    let (frame, large) = (9 + 16_384, data(40_000));
+    io.get_mut().takes = 10 + frame + 4;
+    assert!(matches!(polls.write(&mut io, &large), Poll::Ready(Ok(n)) if n == frame));
+    assert!(io.inner.write.has_staged(), "the tail of the head");
+    // That was what the task has woken itself for. This is another flush.
+    assert!(polls.flush(&mut io).is_ready());
+    assert!(io.inner.write.has_staged(), "deferring");
+    assert_eq!(polls.wakes(), 2);
+    io.get_mut().takes = usize::MAX;
+    assert!(polls.read(&mut io).is_pending());
+    assert!(!io.inner.write.has_staged());
+}
+
+#[test]
+fn b2_a_flush_after_a_sleep_wakes_the_task_anew() {
+    let mock = Mock::new(POLITE);
+    let config = Config::default().batch(1_024, 1_024);
+    let mut io = started_on(Metered::new(&mock), &mock, config);
+    let polls = Polls::new();
+    defer_one(&polls, &mut io);
+    let large = data(40_000);
+    io.get_mut().takes = 0;
+    assert!(polls.write(&mut io, &large).is_pending());
+    // It sleeps with all of that, as the write has to come again first.
+    assert!(polls.read(&mut io).is_pending());
+    assert_eq!(polls.wakes(), 1);
+    io.get_mut().takes = usize::MAX;
+    // Now it is less than a head, of which nothing can be written.
+    assert!(matches!(
+        polls.write(&mut io, &large[..5]),
+        Poll::Ready(Ok(5))
+    ));
+    assert!(polls.flush(&mut io).is_ready());
+    assert!(io.inner.write.has_staged(), "deferring");
+    assert_eq!(polls.wakes(), 2);
+    assert!(polls.read(&mut io).is_pending());
+    assert!(!io.inner.write.has_staged());
+}
+
+#[test]
+fn b2_what_is_copied_in_place_of_a_write_that_was_blocked_blocks_no_more() {
+    let mock = Mock::new(Manners {
+        vectored: false,
+        ..POLITE
+    });
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    mock.set_pending(16);
+    let first = data(100);
+    assert!(polls.write(&mut io, &first).is_pending());
+    assert!(io.inner.write.is_blocked());
+    // The stack has more by now, which cannot go as it is: it is too large.
+    let more = [first, data(20_000)].concat();
+    mock.set_pending(0);
+    assert!(matches!(polls.write(&mut io, &more), Poll::Ready(Ok(n)) if n == more.len()));
+    assert!(polls.flush(&mut io).is_ready());
+    // A flush that is deferred is seen to before the task sleeps.
+    assert!(polls.write(&mut io, &data(100)).is_ready());
+    assert!(polls.flush(&mut io).is_ready());
+    assert!(io.inner.write.has_staged(), "deferring");
+    assert!(polls.read(&mut io).is_pending());
+    assert!(!io.inner.write.has_staged());
+    let wire = parse(&mock.state().wire);
+    let sent = [more, data(100)].concat();
+    assert!(meaning(&wire) == meaning(&parse(&sent)));
+}
+
 #[test]
 fn b2_the_end_of_the_wire_is_not_hidden_by_an_error_of_the_other_direction() {
     let mock = Mock::new(POLITE);

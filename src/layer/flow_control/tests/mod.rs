@@ -21,7 +21,8 @@ use crate::proto::priority::Priority;
 use crate::proto::stream_state::{Say, StreamState};
 use crate::transport::handle::Shared;
 
-type Polled = Poll<Option<Result<Frame<Bytes>, &'static str>>>;
+type PolledOf<D, E> = Poll<Option<Result<Frame<D>, E>>>;
+type Polled = PolledOf<Bytes, &'static str>;
 
 /// A body that does what it is told, poll by poll.
 #[derive(Debug, Default)]
@@ -71,11 +72,11 @@ impl Body for Script {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 
-fn poll<B: Body + Unpin>(body: &mut B) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+fn poll<B: Body + Unpin>(body: &mut B) -> PolledOf<B::Data, B::Error> {
     Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
 }
 

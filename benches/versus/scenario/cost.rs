@@ -1,20 +1,31 @@
-//! What scheduling costs where there is nothing to schedule: framewright without
-//! it (as `stock`) and with it, under the loads of other scenarios.
+//! What something of framewright's costs where there is nothing for it to do:
+//! framewright without it (as `stock`) and with it, under the loads of other
+//! scenarios.
 //!
 //! A pair of each side for each load lives through a round; a slice measures them
 //! all, the two sides of a load one right after the other.
+//!
+//! Flow control is managed at both ends, with a layer at each. Requests have no
+//! bodies here, so what the server's costs is its looking at frames and heads. The
+//! client's windows without it are those of the other scenario: hyper's own, or in
+//! bulk fixed ones, many times the bandwidth-delay product.
 
 use std::time::Duration;
 
 use super::{Scenario, bulk::Bulk, load, slices, small::Small, spec};
 use crate::{
     Result,
-    message::{Load, Role, Side, Spec},
+    message::{Flow, Load, Role, Side, Spec, Windows},
     pair::{Bench, Outcome, Pair},
     report::{Metric, Observations},
 };
 
-pub(super) struct Scheduling;
+pub(super) struct Cost {
+    name: &'static str,
+    about: &'static str,
+    /// Whether it is there.
+    switch: fn(&mut Spec, bool),
+}
 
 /// A load, and the one thing that is observed of it.
 struct Of {
@@ -67,22 +78,37 @@ const LOADS: [Of; 6] = [
     },
 ];
 
-impl Of {
-    fn spec(&self, bench: &Bench, side: Side) -> Spec {
-        Spec {
-            schedule: side == Side::Framewright,
-            ..spec(bench, Side::Framewright, self.tls, (self.load)(bench))
-        }
+impl Cost {
+    pub(super) const SCHEDULING: Self = Self {
+        name: "scheduling",
+        about: "framewright without scheduling (as stock), and with it but nothing to schedule",
+        switch: |spec, on| spec.schedule = on,
+    };
+    pub(super) const FLOW_CONTROL: Self = Self {
+        name: "flow-control",
+        about: "framewright without flow control (as stock), and with it but nothing to gain",
+        switch: |spec, on| {
+            if on {
+                spec.load.flow = Flow::Managed(Windows::ceilings());
+            }
+        },
+    };
+
+    fn spec(&self, of: &Of, bench: &Bench, side: Side) -> Spec {
+        let load = (of.load)(bench);
+        let mut spec = spec(bench, Side::Framewright, of.tls, load);
+        (self.switch)(&mut spec, side == Side::Framewright);
+        spec
     }
 }
 
-impl Scenario for Scheduling {
+impl Scenario for Cost {
     fn name(&self) -> &'static str {
-        "scheduling"
+        self.name
     }
 
     fn about(&self) -> &'static str {
-        "framewright without scheduling (as stock), and with it but nothing to schedule"
+        self.about
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -102,7 +128,7 @@ impl Scenario for Scheduling {
         let mut pairs = Vec::new();
         for of in &LOADS {
             for side in Side::BOTH {
-                let spec = of.spec(bench, side);
+                let spec = self.spec(of, bench, side);
                 let pair = Pair::start(bench, Role::Server, Role::Client, spec)?;
                 pairs.push((of, side, pair));
             }
