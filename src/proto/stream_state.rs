@@ -151,11 +151,13 @@ impl StreamState {
         false
     }
 
-    /// The application wants no more.
-    pub(crate) fn unwatch(&self) {
+    /// The application wants no more. Whether the connection wants to know, because
+    /// something waits to be consumed.
+    pub(crate) fn unwatch(&self) -> bool {
         let me = &self.inbound;
         me.watched.fetch_or(DONE, SeqCst);
         drop(me.share.lock().take());
+        me.consumed.load(SeqCst) < me.received.load(SeqCst)
     }
 }
 

@@ -93,7 +93,10 @@ impl StreamHandle {
     #[cfg(feature = "layer")]
     pub(crate) fn watch(&self, length: Option<u64>, hint: Option<FlowHint>) {
         self.state.watch(length, hint);
-        self.connection.shared().note_consumed(self.id);
+        // All else is heeded when DATA comes.
+        if hint == Some(FlowHint::Bulk) {
+            self.connection.shared().note_consumed(self.id);
+        }
     }
 
     /// The application has consumed so much more.
@@ -107,8 +110,9 @@ impl StreamHandle {
     /// The application wants no more: nothing that comes waits for it.
     #[cfg(feature = "layer")]
     pub(crate) fn unwatch(&self) {
-        self.state.unwatch();
-        self.connection.shared().note_consumed(self.id);
+        if self.state.unwatch() {
+            self.connection.shared().note_consumed(self.id);
+        }
     }
 
     /// Shows what a client has asked for in the request, unless an update has

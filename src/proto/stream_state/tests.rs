@@ -173,7 +173,9 @@ fn a_share_is_given_back_once_in_whatever_order() {
                     consumed += 10;
                 }
                 Keep => state.keep(share.take().unwrap()),
-                Unwatch => state.unwatch(),
+                Unwatch => {
+                    let _ = state.unwatch();
+                }
             }
             match event {
                 Watch => watched = true,

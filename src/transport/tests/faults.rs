@@ -83,7 +83,7 @@ fn f5_a_write_may_stop_at_any_octet() {
         raw(FrameType::DATA, Flags::END_STREAM, 1, vec![7; 16_385]),
     ];
     let octets = encode(&frames);
-    let whole = octets.len() + 2 * crate::Head::LEN;
+    let whole = octets.len() + 2 * Head::LEN;
     let edges = (0..40).chain(16_380..16_440).chain(20_010..20_060);
     for stop in edges.chain(36_300..whole) {
         for ahead in [false, true] {
