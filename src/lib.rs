@@ -9,7 +9,7 @@
 //!
 //! ```text
 //!      your service · axum · tonic · reqwest
-//!                PriorityLayer
+//!        PriorityLayer · FlowControlLayer
 //!                     hyper
 //!                      h2          frames of up to 256 KiB, a flush after each
 //!   ┌──────────────────┴──────────────────┐
@@ -60,8 +60,9 @@
 //!   for each stream, and goes out by urgency ([`Config::schedule`], see below).
 //! - **Inbound**, everything passes but for the acknowledgements of PINGs that
 //!   [`ConnectionHandle::ping`] sent, and for what the stack is told of the peer's
-//!   limits: that one parameter of SETTINGS, and, for the queues, credit. A
-//!   long burst of requests is handed over in two parts ([`Config::turn`]), so
+//!   limits: that one parameter of SETTINGS, and, for the queues, credit. The
+//!   other way, the peer may be told of the stack's credit as it is used
+//!   ([`Config::flow_control`], see below). A long burst of requests is handed over in two parts ([`Config::turn`]), so
 //!   that the first answers are on their way while the last are worked on.
 //! - What is not HTTP/2, by its first 24 octets, passes through unchanged.
 //! - Within a stream nothing is reordered, nor are header blocks; no frame is added
@@ -94,6 +95,37 @@
 //! to tell the transport: [`PriorityLayer`] on top and [`Config::stream_handles`]
 //! below. It also gives handlers a [`StreamHandle`], by which they have the last
 //! word.
+//!
+//! # Flow control
+//!
+//! hyper's receive windows have one size. With its defaults a download over 100 ms
+//! runs at the 2 MiB of a window in each round trip, however wide the network is;
+//! with large ones every reader that stalls holds so much of other people's DATA.
+//! With [`Config::flow_control`] the windows follow what is used:
+//!
+//! - hyper is given windows as large as they may ever be ([`FlowControl::apply`]);
+//!   the peer is told of 256 KiB a stream to start with, in the stack's own
+//!   SETTINGS, and of the rest by `WINDOW_UPDATE`s that the transport writes in
+//!   place of the stack's. It is never told of more than the stack has granted;
+//! - a window opens to what the connection carries in a round trip, as soon as a
+//!   first burst shows what that is, or grows as its halves are used up within two
+//!   round trips; it shrinks when it is not used. A later stream starts with what
+//!   an earlier one came to. The round trip is that to the peer's HTTP/2 stack,
+//!   by the acknowledgement of SETTINGS and a few PINGs ([`FlowControl::pings`]):
+//!   what TCP measures ends at the first proxy;
+//! - with a [`FlowControlLayer`] (on a server, for requests' bodies) or a
+//!   [`ClientFlowControlLayer`] (responses') a window is replenished as the
+//!   application consumes, so that what it leaves lying stays within its window, and
+//!   the other streams go on. Without, it is replenished as DATA comes, and all
+//!   is as with fixed windows;
+//! - what windows grow beyond their start is taken from a [`WindowBudget`] that any
+//!   number of connections share; where it is used up they stay as they are;
+//! - a [`FlowHint`] says in advance that much will come, or little.
+//!
+//! The stack's own windows must not be lowered while a connection lives, because
+//! what the peer was told cannot be taken back; hyper never does that.
+//! A peer that sends more than it was told is not stopped before it is over what
+//! the stack has granted, which then ends the connection as ever.
 //!
 //! # Frames of your own
 //!

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use self::estimate::Estimate;
 use self::ping::Pings;
-use self::record::{DEFAULT_WINDOW, Record};
+use self::record::{DEFAULT_WINDOW, Due, Record};
 use self::window::Window;
 use super::credit::{Ledger, MAX_WINDOW};
 use super::head::{Flags, FrameType, Head, StreamId};
@@ -349,24 +349,29 @@ impl Windows {
 
     /// Goes by what is consumed by now, of one stream.
     pub(crate) fn consider(&mut self, stream: StreamId) {
+        while self.look(stream) == Due::Again {}
+    }
+
+    fn look(&mut self, stream: StreamId) -> Due {
         let Some(record) = self.records.get_mut(stream) else {
-            return;
+            return Due::Later;
         };
         let before = record.unconsumed();
         let (wanted, size) = (record.look(self.now, &self.estimate), record.size());
         let is_seen = record.hint().is_none();
+        self.figures.unconsumed = self.figures.unconsumed - before + record.unconsumed();
         let grown = self.resize(stream, wanted);
         if is_seen && grown > size {
             self.learned = self.learned.max(grown);
         }
         let Some(record) = self.records.get_mut(stream) else {
-            return;
+            return Due::Later;
         };
-        if record.is_due() && !record.set_due(true) {
+        let due = record.due(record.may_open(&self.estimate));
+        if due == Due::Now && !record.set_due(true) {
             self.due.push_back(stream);
         }
-        let after = record.unconsumed();
-        self.figures.unconsumed = self.figures.unconsumed - before + after;
+        due
     }
 
     /// Changes a stream's window as far as the budget goes. Returns what it is then.
@@ -446,4 +451,4 @@ impl Windows {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

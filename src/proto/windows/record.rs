@@ -16,6 +16,17 @@ pub(super) const DEFAULT_WINDOW: i64 = 65_535;
 /// Credit beyond what a body lacks, for its padding.
 const FOR_PADDING: i64 = 16 * 1024;
 
+/// Whether there is something that the peer is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Now,
+    /// Perhaps once DATA has come, the stack has granted something, or the
+    /// application has consumed enough.
+    Later,
+    /// The application has consumed more in the meantime.
+    Again,
+}
+
 /// A stream on which DATA may come.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -108,7 +119,7 @@ impl Record {
         let consumed = consumed.map_or(self.received, |consumed| consumed.min(self.received));
         self.unconsumed = self.received - consumed;
         let size = self.size();
-        let keeps_up = self.unconsumed <= u64::from(size / 2);
+        let keeps_up = self.unconsumed <= self.backlog();
         match self.hint() {
             Some(FlowHint::Bulk) if self.is_worth_growing() => self.window.ceiling(),
             Some(FlowHint::Bulk) => size,
@@ -172,31 +183,45 @@ impl Record {
         }
     }
 
-    /// Whether the peer is to be told something now. If it has to wait for the
-    /// application, that is asked to say when it has consumed enough.
-    pub(super) fn is_due(&mut self) -> bool {
-        loop {
-            if self.more() > 0 {
-                return true;
-            }
-            let Some(state) = &self.state else {
-                return false;
-            };
-            let Some(consumed) = state.consumed() else {
-                return false;
-            };
-            let unconsumed = self.received.saturating_sub(consumed);
-            if unconsumed != self.unconsumed {
-                self.unconsumed = unconsumed;
-                continue;
-            }
-            let missing = i64::from(self.size()) - unconsumed as i64 - self.ledger.told();
-            let lacking = i64::from(self.window.worth_an_update()) - missing;
-            let lacking = u64::try_from(lacking).unwrap_or(0);
-            if lacking == 0 || lacking > unconsumed || state.set_alarm(consumed + lacking) {
-                return false;
-            }
+    /// Whether the peer is to be told something now. If something hangs on what the
+    /// application consumes, that is asked to say when it has: an update, or, if the
+    /// window `may_open`, whether it keeps up.
+    pub(super) fn due(&self, may_open: bool) -> Due {
+        if self.more() > 0 {
+            return Due::Now;
         }
+        let Some(state) = &self.state else {
+            return Due::Later;
+        };
+        // Where nobody watches any more, nothing waits.
+        let consumed = state.consumed().unwrap_or(self.received);
+        let unconsumed = self.received.saturating_sub(consumed);
+        if unconsumed != self.unconsumed {
+            return Due::Again;
+        }
+        let missing = i64::from(self.size()) - unconsumed as i64 - self.ledger.told();
+        let for_update = i64::from(self.window.worth_an_update()) - missing;
+        let for_update = u64::try_from(for_update)
+            .ok()
+            .filter(|lacking| *lacking > 0);
+        let to_keep_up = unconsumed.saturating_sub(self.backlog());
+        let to_keep_up = Some(to_keep_up).filter(|lacking| may_open && *lacking > 0);
+        let lacking = for_update.into_iter().chain(to_keep_up).min();
+        match lacking.filter(|lacking| *lacking <= unconsumed) {
+            Some(lacking) if !state.set_alarm(consumed + lacking) => Due::Again,
+            _ => Due::Later,
+        }
+    }
+
+    /// What may wait for an application that keeps up. One that does not has far
+    /// more, as a window is replenished when a half of it is consumed.
+    fn backlog(&self) -> u64 {
+        u64::from(self.size() / 8)
+    }
+
+    /// Whether it would be larger if the application kept up.
+    pub(super) fn may_open(&self, estimate: &Estimate) -> bool {
+        self.unconsumed > self.backlog() && self.hint().is_none() && self.window.may_open(estimate)
     }
 
     pub(super) fn set_due(&mut self, is_due: bool) -> bool {

@@ -31,22 +31,22 @@ fn id(stream: u32) -> StreamId {
 /// A stack that grants as h2 does: credit goes back once a third of a window is
 /// consumed.
 #[derive(Default)]
-struct Stack {
+pub(crate) struct Stack {
     /// What it takes now.
-    connection: i64,
-    streams: BTreeMap<u32, i64>,
-    initial: i64,
+    pub(crate) connection: i64,
+    pub(crate) streams: BTreeMap<u32, i64>,
+    pub(crate) initial: i64,
     /// What it has asked for and was not acknowledged.
-    asked: VecDeque<Option<i64>>,
+    pub(crate) asked: VecDeque<Option<i64>>,
     /// Consumed and not granted again: the connection's at 0.
-    unclaimed: BTreeMap<u32, i64>,
+    pub(crate) unclaimed: BTreeMap<u32, i64>,
     /// Octets of content that came and are not consumed.
-    unconsumed: BTreeMap<u32, u64>,
-    reading: Splitter,
+    pub(crate) unconsumed: BTreeMap<u32, u64>,
+    pub(crate) reading: Splitter,
 }
 
 impl Stack {
-    fn read(&mut self, octets: &[u8]) {
+    pub(crate) fn read(&mut self, octets: &[u8]) {
         for event in self.reading.push(octets) {
             let Event::Frame(frame) = event else {
                 continue;
@@ -93,19 +93,19 @@ impl Stack {
         }
     }
 
-    fn drop_content(&mut self, stream: u32) {
+    pub(crate) fn drop_content(&mut self, stream: u32) {
         let octets = self.unconsumed.remove(&stream).unwrap_or(0);
         *self.unclaimed.entry(0).or_default() += octets as i64;
     }
 
-    fn claim(&mut self, stream: u32, octets: i64) {
+    pub(crate) fn claim(&mut self, stream: u32, octets: i64) {
         *self.unclaimed.entry(0).or_default() += octets;
         if self.streams.contains_key(&stream) {
             *self.unclaimed.entry(stream).or_default() += octets;
         }
     }
 
-    fn consume(&mut self, stream: u32, most: u64) -> u64 {
+    pub(crate) fn consume(&mut self, stream: u32, most: u64) -> u64 {
         let Some(unconsumed) = self.unconsumed.get_mut(&stream) else {
             return 0;
         };
@@ -116,7 +116,7 @@ impl Stack {
     }
 
     /// The grants that are due.
-    fn grant(&mut self) -> Vec<Raw> {
+    pub(crate) fn grant(&mut self) -> Vec<Raw> {
         let mut frames = Vec::new();
         for (stream, unclaimed) in &mut self.unclaimed {
             let granted = match stream {
@@ -137,23 +137,23 @@ impl Stack {
 
 /// A peer that sends what it may.
 #[derive(Default)]
-struct Peer {
-    connection: i64,
-    streams: BTreeMap<u32, i64>,
-    initial: i64,
-    reading: Splitter,
-    outbox: Vec<u8>,
-    pings: u32,
-    last_was_update: bool,
-    ended: Vec<u32>,
+pub(crate) struct Peer {
+    pub(crate) connection: i64,
+    pub(crate) streams: BTreeMap<u32, i64>,
+    pub(crate) initial: i64,
+    pub(crate) reading: Splitter,
+    pub(crate) outbox: Vec<u8>,
+    pub(crate) pings: u32,
+    pub(crate) last_was_update: bool,
+    pub(crate) ended: Vec<u32>,
 }
 
 impl Peer {
-    fn send(&mut self, frame: &Raw) {
+    pub(crate) fn send(&mut self, frame: &Raw) {
         frame.encode(&mut self.outbox);
     }
 
-    fn read(&mut self, octets: &[u8]) {
+    pub(crate) fn read(&mut self, octets: &[u8]) {
         for event in self.reading.push(octets) {
             let Event::Frame(frame) = event else {
                 continue;
@@ -192,8 +192,8 @@ impl Peer {
                     self.send(&raw(FrameType::PING, Flags::ACK, 0, frame.payload));
                 }
                 FrameType::RST_STREAM => self.end(frame.stream),
-                FrameType::HEADERS => {
-                    self.streams.insert(frame.stream, self.initial);
+                FrameType::HEADERS if !self.ended.contains(&frame.stream) => {
+                    self.streams.entry(frame.stream).or_insert(self.initial);
                 }
                 _ => {}
             }
@@ -201,7 +201,13 @@ impl Peer {
     }
 
     /// As much DATA as there may be.
-    fn data(&mut self, stream: u32, size: usize, padding: Option<u8>, end: bool) -> usize {
+    pub(crate) fn data(
+        &mut self,
+        stream: u32,
+        size: usize,
+        padding: Option<u8>,
+        end: bool,
+    ) -> usize {
         let Some(credit) = self.streams.get_mut(&stream) else {
             return 0;
         };
@@ -228,7 +234,7 @@ impl Peer {
         size
     }
 
-    fn end(&mut self, stream: u32) {
+    pub(crate) fn end(&mut self, stream: u32) {
         self.streams.remove(&stream);
         self.ended.push(stream);
     }

@@ -67,6 +67,17 @@ impl Window {
         (self.size / 8).max(WORTH_AN_UPDATE).min(self.size / 2)
     }
 
+    /// What it should be to carry as much as the network does, if that is known.
+    fn carried(estimate: &Estimate) -> u32 {
+        // A peer sends on while an update is on its way.
+        u32::try_from(estimate.product().saturating_mul(3) / 2).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it is much less than that.
+    pub(crate) fn may_open(&self, estimate: &Estimate) -> bool {
+        Self::carried(estimate).min(self.ceiling) / 2 >= self.size
+    }
+
     /// The size that it should have, now that so many octets are consumed in all.
     /// `keeps_up` says that the application is not what it waits for.
     pub(crate) fn wanted(
@@ -78,8 +89,7 @@ impl Window {
     ) -> u32 {
         let (mark, since) = *self.half.get_or_insert((consumed, now));
         let used = consumed.saturating_sub(mark);
-        // A peer sends on while an update is on its way.
-        let carried = u32::try_from(estimate.product().saturating_mul(3) / 2).unwrap_or(u32::MAX);
+        let carried = Self::carried(estimate);
         let wanted = if used >= u64::from(self.size / 2) {
             self.half = Some((consumed, now));
             let time = now.saturating_sub(since);
@@ -94,7 +104,7 @@ impl Window {
             } else {
                 self.size
             }
-        } else if keeps_up && consumed >= u64::from(self.floor / 2) && carried / 2 >= self.size {
+        } else if keeps_up && consumed >= u64::from(self.floor / 2) && self.may_open(estimate) {
             // It is worth it: an update takes half a round trip.
             carried
         } else {

@@ -11,6 +11,7 @@ mod rules;
 mod scheduling;
 mod sniff;
 mod socket;
+mod windows;
 
 use std::io::IoSlice;
 use std::pin::Pin;

@@ -11,7 +11,7 @@ fn watched(script: Script) -> (FlowControlBody<Script>, Arc<Shared>, Arc<StreamS
 fn each_frame_counts_when_it_is_handed_over() {
     let script = Script::data([3, 0, 16_384]).then(Poll::Pending);
     let (mut body, shared, state) = watched(script);
-    assert_eq!(look(&shared, &state), (Some(0), true));
+    assert_eq!(look(&shared, &state), (Some(0), false));
     let mut sum = 0;
     for length in [3, 0, 16_384] {
         assert_eq!(next_length(&mut body), length);
@@ -42,12 +42,13 @@ fn trailers_are_not_data() {
     let trailers = HeaderMap::from_iter([(TAG.clone(), HeaderValue::from_static("x"))]);
     let script = Script::data([5]).then(Poll::Ready(Some(Ok(Frame::trailers(trailers.clone())))));
     let (mut body, shared, state) = watched(script);
+    state.set_received(6, 65_535);
     next_length(&mut body);
     let Poll::Ready(Some(Ok(frame))) = poll(&mut body) else {
         panic!("there are trailers");
     };
     assert_eq!(frame.into_trailers().unwrap(), trailers);
-    assert_eq!(look(&shared, &state), (Some(5), true));
+    assert_eq!(look(&shared, &state), (Some(5), false));
     assert!(matches!(poll(&mut body), Poll::Ready(None)));
     assert_eq!(look(&shared, &state), (None, true));
 }
@@ -55,6 +56,7 @@ fn trailers_are_not_data() {
 #[test]
 fn the_end_is_told_once() {
     let (mut body, shared, state) = watched(Script::data([5]));
+    state.set_received(6, 65_535);
     next_length(&mut body);
     look(&shared, &state);
     for told in [true, false] {
@@ -69,6 +71,7 @@ fn the_end_is_told_once() {
 fn an_error_is_the_end() {
     let script = Script::data([5]).then(Poll::Ready(Some(Err("it failed"))));
     let (mut body, shared, state) = watched(script);
+    state.set_received(6, 65_535);
     next_length(&mut body);
     look(&shared, &state);
     assert!(matches!(
@@ -78,6 +81,32 @@ fn an_error_is_the_end() {
     assert_eq!(look(&shared, &state), (None, true));
     drop(body);
     assert_eq!(look(&shared, &state), (None, false));
+}
+
+#[test]
+fn an_end_with_all_consumed_wakes_nobody() {
+    let error = Poll::Ready(Some(Err("it failed")));
+    let ends: [(Option<Polled>, fn(FlowControlBody<Script>)); 4] = [
+        (None, |mut body| {
+            assert!(matches!(poll(&mut body), Poll::Ready(None)));
+        }),
+        (Some(error), |mut body| {
+            assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(_)))));
+        }),
+        (None, drop),
+        (None, |body| drop(body.into_inner())),
+    ];
+    for (last, end) in ends {
+        let mut script = Script::data([5, 6]);
+        script.polls.extend(last);
+        let (mut body, shared, state) = watched(script);
+        state.set_received(11, 65_535);
+        next_length(&mut body);
+        next_length(&mut body);
+        assert_eq!(look(&shared, &state), (Some(11), false));
+        end(body);
+        assert_eq!(look(&shared, &state), (None, false));
+    }
 }
 
 #[test]
@@ -95,6 +124,7 @@ fn a_body_that_is_dropped_half_way_holds_nothing_back() {
 #[test]
 fn a_body_that_was_never_read_is_dropped_all_the_same() {
     let (body, shared, state) = watched(Script::data([5]));
+    state.set_received(5, 65_535);
     look(&shared, &state);
     drop(body);
     assert_eq!(look(&shared, &state), (None, true));
@@ -103,6 +133,7 @@ fn a_body_that_was_never_read_is_dropped_all_the_same() {
 #[test]
 fn the_body_inside_is_watched_no_more() {
     let (mut body, shared, state) = watched(Script::data([5, 6]));
+    state.set_received(11, 65_535);
     next_length(&mut body);
     look(&shared, &state);
     assert_eq!(body.get_ref().polls.len(), 1);
@@ -115,9 +146,14 @@ fn the_body_inside_is_watched_no_more() {
 #[test]
 fn what_is_taken_past_the_layer_does_not_count() {
     let (mut body, shared, state) = watched(Script::data([5, 6]));
+    state.set_received(11, 65_535);
     assert_eq!(next_length(body.get_mut()), 5);
     assert_eq!(next_length(&mut body), 6);
-    assert_eq!(look(&shared, &state), (Some(6), true));
+    assert_eq!(look(&shared, &state), (Some(6), false));
+    assert_eq!(state.unconsumed(), 5);
+    // So the end is told.
+    assert!(matches!(poll(&mut body), Poll::Ready(None)));
+    assert_eq!(look(&shared, &state), (None, true));
 }
 
 #[test]
@@ -139,7 +175,14 @@ fn a_length_is_told_if_it_is_exact() {
 fn an_empty_body_is_not_watched() {
     let mut script = Script::data([]);
     script.is_end = true;
-    let (mut body, shared, state) = watched(script);
+    let (shared, state, tag) = connection(false);
+    // Were it watched, this and the end would be told.
+    let mut request = tagged(script, &tag);
+    request.extensions_mut().insert(FlowHint::Bulk);
+    state.set_received(1, 65_535);
+    let mut body = request_body(&FlowControlLayer::new(), request);
+    assert_eq!(look(&shared, &state), (None, false));
+    assert_eq!(state.hint(), None);
     assert!(body.is_end_stream());
     assert!(matches!(poll(&mut body), Poll::Ready(None)));
     drop(body);

@@ -28,14 +28,16 @@ fn a_request_has_a_handle_and_a_watched_body() {
     let response = response.unwrap();
     // No tag goes out.
     assert!(response.headers().is_empty());
-    let (handle, _body) = response.into_body();
+    let (handle, body) = response.into_body();
     assert_eq!(handle.id(), stream(1));
-    assert_eq!(look(&shared, &state), (Some(5), true));
+    assert_eq!(look(&shared, &state), (Some(5), false));
     state.set_received(7, 70_000);
     let stats = handle.stats();
     assert_eq!(stats.received_octets, 7);
     assert_eq!(stats.unconsumed_octets, 2);
     assert_eq!(stats.receive_window, 70_000);
+    drop(body);
+    assert_eq!(look(&shared, &state), (None, true));
 }
 
 #[test]
@@ -49,7 +51,8 @@ fn a_response_has_a_handle_and_a_watched_body() {
     assert_eq!(handle.id(), stream(1));
     let mut body = response.into_body();
     assert_eq!(next_length(&mut body), 5);
-    assert_eq!(look(&shared, &state), (Some(5), true));
+    assert_eq!(look(&shared, &state), (Some(5), false));
+    state.set_received(6, 65_535);
     assert!(matches!(poll(&mut body), Poll::Ready(None)));
     assert_eq!(look(&shared, &state), (None, true));
 }
@@ -128,6 +131,29 @@ fn a_hint_is_the_messages_own_or_what_the_rule_says() {
     }
 }
 
+#[test]
+fn only_a_hint_that_much_comes_wakes_the_connection() {
+    let cases = [
+        (None, false),
+        (Some(FlowHint::Interactive), false),
+        (Some(FlowHint::Bulk), true),
+    ];
+    for (hint, told) in cases {
+        let (shared, state, tag) = connection(false);
+        let layer = FlowControlLayer::new().classify(move |_| hint);
+        let body = request_body(&layer, tagged(Script::data([5]), &tag));
+        assert_eq!(look(&shared, &state), (Some(0), told), "{hint:?}");
+        drop(body);
+
+        let (shared, state, tag) = connection(true);
+        let layer = ClientFlowControlLayer::new().classify(move |_| hint);
+        let response = answer(Script::data([5]), &tag);
+        let body = client_body(&layer, Request::new(()), response);
+        assert_eq!(look(&shared, &state), (Some(0), told), "{hint:?}");
+        drop(body);
+    }
+}
+
 /// What a handler gets, and the connection hears, of a request for urgency 1
 /// through these layers.
 fn assert_both<L, S>(layer: &L)
@@ -161,10 +187,11 @@ where
         .collect();
     let expected = [Say::Field(Priority::new(1)), Say::Own(Priority::new(6))];
     assert_eq!(says, expected);
-    assert_eq!(look(&shared, &state), (Some(5), true));
+    assert_eq!(look(&shared, &state), (Some(5), false));
     let mut body = response.into_body();
     next_length(&mut body);
-    assert_eq!(state.consumed(), Some(11));
+    assert_eq!(look(&shared, &state), (Some(11), false));
+    state.set_received(12, 65_535);
     drop(body);
     assert_eq!(look(&shared, &state), (None, true));
 }
@@ -220,7 +247,8 @@ where
     assert_eq!(handle.priority(), Priority::new(5));
     let mut body = response.into_body();
     next_length(&mut body);
-    assert_eq!(look(&shared, &state), (Some(5), true));
+    assert_eq!(look(&shared, &state), (Some(5), false));
+    state.set_received(11, 65_535);
     drop(body);
     assert_eq!(look(&shared, &state), (None, true));
 }
@@ -241,6 +269,8 @@ fn a_proxy_watches_both_of_its_streams() {
     let (front, front_state, front_tag) = connection(false);
     let (back, back_state, back_tag) = connection(true);
     let client = ClientFlowControlLayer::new();
+    front_state.set_received(6, 65_535);
+    back_state.set_received(10, 65_535);
     // It passes on the extensions of its requests.
     let request = tagged(Script::data([5]), &front_tag);
     let response = call(&FlowControlLayer::new(), request, |request| {
@@ -254,7 +284,10 @@ fn a_proxy_watches_both_of_its_streams() {
     let mut body = response.unwrap().into_body();
     assert_eq!(look(&front, &front_state), (None, true));
     assert_eq!(next_length(&mut body), 9);
-    assert_eq!(look(&back, &back_state), (Some(9), true));
+    assert_eq!(look(&back, &back_state), (Some(9), false));
+    drop(body);
+    assert_eq!(look(&back, &back_state), (None, true));
+    assert_eq!(look(&front, &front_state), (None, false));
 }
 
 #[test]
@@ -271,8 +304,13 @@ fn a_tag_is_of_the_message_that_it_came_with() {
     });
     let mut body = response.unwrap().into_body();
     next_length(&mut body);
-    assert_eq!(look(&old, &old_state), (Some(5), true));
-    assert_eq!(look(&new, &new_state), (Some(5), true));
+    assert_eq!(look(&old, &old_state), (Some(5), false));
+    assert_eq!(look(&new, &new_state), (Some(5), false));
+    old_state.set_received(6, 65_535);
+    new_state.set_received(6, 65_535);
+    drop(body);
+    assert_eq!(look(&old, &old_state), (None, true));
+    assert_eq!(look(&new, &new_state), (None, true));
 }
 
 type Answer<B> = fn(Request<B>) -> Result<Response<Script>, &'static str>;
