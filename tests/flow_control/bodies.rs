@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use framewright::StreamHandle;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::sync::{mpsc, oneshot};
@@ -47,28 +48,33 @@ async fn a_response_that_is_dropped_half_way() {
     bounded(until(|| budget.used() == 0)).await;
 }
 
-/// It holds its window, and nothing else, for as long as it is there.
+/// Holds so many responses that nobody polls.
+async fn hold(client: &Client, count: usize) -> Vec<(StreamHandle, Response<ServiceBody>)> {
+    let mut held = Vec::new();
+    for _ in 0..count {
+        let path = format!("/bytes?len={OCTETS}&chunk=50000");
+        let response = client.get(&path).await;
+        held.push((stream_of(&response), response));
+    }
+    held
+}
+
+/// They hold their windows, and nothing else, for as long as they are there.
 #[tokio::test]
-async fn a_response_that_is_never_polled() {
+async fn responses_that_are_never_polled() {
     let (end, budget) = End::managed();
     bounded(async {
         let server = Server::start(End::unmanaged(), Handler::common()).await;
         let client = Client::connect(&end, server.address).await;
-        let mut held = Vec::new();
-        for _ in 0..10 {
-            let path = format!("/bytes?len={OCTETS}&chunk=50000");
-            let response = client.get(&path).await;
-            let stream = stream_of(&response);
-            held.push((stream, response));
-            client.download(1, OCTETS / 4).await;
-        }
+        let held = hold(&client, 10).await;
+        client.download(1, OCTETS / 4).await;
         for (stream, _) in &held {
             let stats = quiet(|| stream.stats()).await;
-            assert!(stats.unconsumed_octets <= INITIAL, "{stats:?}");
-            assert!(stats.receive_window <= INITIAL, "{stats:?}");
+            assert_eq!(stats.receive_window, INITIAL, "{stats:?}");
+            assert_eq!(stats.unconsumed_octets, INITIAL, "{stats:?}");
         }
         let stats = client.connection.stats();
-        assert!(stats.unconsumed_octets <= 10 * INITIAL, "{stats:?}");
+        assert_eq!(stats.unconsumed_octets, 10 * INITIAL, "{stats:?}");
         drop(held);
         client.download(1, OCTETS).await;
     })
@@ -76,22 +82,38 @@ async fn a_response_that_is_never_polled() {
     bounded(until(|| budget.used() == 0)).await;
 }
 
-/// So many that the connection's window comes into it, at floors of 256 KiB: the
-/// others still go on.
+/// As many as the connection has room for at their floors: the others still go on.
 #[tokio::test]
-async fn more_that_are_never_polled_than_the_connection_has_room_for() {
+async fn many_responses_that_are_never_polled() {
     let (end, budget) = End::managed();
     bounded(async {
         let server = Server::start(End::unmanaged(), Handler::common()).await;
         let client = Client::connect(&end, server.address).await;
-        let mut held = Vec::new();
-        for _ in 0..80 {
-            let path = format!("/bytes?len={OCTETS}&chunk=50000");
-            held.push(client.get(&path).await);
-        }
+        let held = hold(&client, 80).await;
         client.download(1, OCTETS).await;
         let stats = client.connection.stats();
         assert!(stats.unconsumed_octets <= 80 * INITIAL, "{stats:?}");
+        drop(held);
+    })
+    .await;
+    bounded(until(|| budget.used() == 0)).await;
+}
+
+/// Streams start with what others came to, and still leave something for those that
+/// come after them.
+#[tokio::test]
+async fn responses_that_are_never_polled_once_windows_have_grown() {
+    let (end, budget) = End::managed();
+    bounded(async {
+        let server = Server::start(End::unmanaged(), Handler::common()).await;
+        let client = Client::connect(&end, server.address).await;
+        client.download(1, 2 * OCTETS).await;
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            held.extend(hold(&client, 1).await);
+            client.download(1, OCTETS / 10).await;
+        }
+        drop(held);
     })
     .await;
     bounded(until(|| budget.used() == 0)).await;

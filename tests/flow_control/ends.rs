@@ -92,7 +92,10 @@ pub(crate) struct Tls {
 
 impl Tls {
     pub(crate) fn new() -> Self {
-        let authority = Authority::new();
+        Self::of(&Authority::new())
+    }
+
+    pub(crate) fn of(authority: &Authority) -> Self {
         let server = authority.leaf(&["localhost"]).server(&["h2"]);
         let client = pki::stock_client(authority.roots(), &["h2"]);
         Self {
@@ -268,7 +271,7 @@ async fn serve(
             tokio::pin!(connection);
             tokio::select! {
                 _ = shutdown.wait_for(|told| *told) => connection.as_mut().graceful_shutdown(),
-                ended = connection.as_mut() => {eprintln!("ENDED {ended:?}"); return},
+                _ = connection.as_mut() => return,
             }
             let _ = connection.await;
         }};

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 /// Nothing here takes long on a machine of its own; what hangs fails.
 async fn bounded<T>(test: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(120), test)
+    tokio::time::timeout(Duration::from_secs(60), test)
         .await
         .expect("the test hangs")
 }

@@ -56,8 +56,11 @@ fn check(budget: &WindowBudget, streams: &[StreamHandle]) {
         let connection = stream.connection().stats();
         unconsumed += stats.unconsumed_octets;
         shares += connection.window_budget;
-        // A stream whose end has come has no window, but may have what it holds.
-        windows += stats.receive_window.max(stats.unconsumed_octets);
+        // One that has ended has no window, but may have what it holds.
+        windows += match stats.closed {
+            true => stats.unconsumed_octets,
+            false => stats.receive_window.max(stats.unconsumed_octets),
+        };
         floors += INITIAL;
     }
     // The figures are of moments one after the other, so that what moves from one to
