@@ -43,6 +43,8 @@ struct InboundState {
     share: Mutex<Option<Share>>,
 }
 
+/// A layer that watches may find the stream yet.
+const EXPECTED: u8 = 16;
 /// A layer watches what is consumed.
 const WATCHED: u8 = 1;
 /// It did, and the application wants no more.
@@ -167,6 +169,17 @@ impl StreamState {
     pub(crate) fn consumed(&self) -> Option<u64> {
         let watched = self.inbound.watched.load(SeqCst);
         (watched & WATCHED != 0 && watched & DONE == 0).then(|| self.inbound.consumed.load(SeqCst))
+    }
+
+    /// Layers that watch are about: one may find this stream.
+    pub(crate) fn expect(&self) {
+        self.inbound.watched.fetch_or(EXPECTED, SeqCst);
+    }
+
+    /// Whether it is to be seen yet if a layer watches.
+    pub(crate) fn is_expected(&self) -> bool {
+        let watched = self.inbound.watched.load(SeqCst);
+        watched & (EXPECTED | WATCHED | DONE) == EXPECTED
     }
 
     /// How much there is in all, if that is known.

@@ -6,7 +6,7 @@ mod read;
 mod socket;
 pub(crate) mod stats;
 pub(crate) mod stream_handle;
-mod stream_table;
+pub(crate) mod stream_table;
 mod tally;
 #[cfg(feature = "tls")]
 mod tls;
@@ -178,7 +178,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
             connection: config.connection_queue,
         };
         let windows = config.flow_control.clone();
-        let windows = windows.map(|flow| Windows::new(is_server, flow, random(1)));
+        let windows = windows.map(|flow| {
+            Windows::new(is_server, flow, random(1)).with_handles(config.stream_handles)
+        });
         let shared = Shared::new(!is_server, config.stream_handles);
         let inner = Inner {
             socket: Socket::of(&io),
@@ -412,6 +414,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         self.write.sleeps();
         self.streams.rest();
         self.settle_streams();
+        if self.streams.ask_layers() {
+            cx.waker().wake_by_ref();
+        }
         self.register(cx);
         if self.write.is_blocked() {
             // The stack is woken to write on, and all else comes after that.

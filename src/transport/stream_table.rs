@@ -27,6 +27,15 @@ type Shard = RwLock<BTreeMap<u64, Weak<Shared>>>;
 /// The open connections that mark their streams, by number.
 static CONNECTIONS: [Shard; SHARDS] = [const { RwLock::new(BTreeMap::new()) }; SHARDS];
 
+/// Whether there is a layer in this process that watches what is consumed.
+static WATCHERS: AtomicBool = AtomicBool::new(false);
+
+/// There is one.
+#[cfg(any(test, feature = "layer"))]
+pub(crate) fn expect_watchers() {
+    WATCHERS.store(true, Ordering::Relaxed);
+}
+
 fn shard(connection: u64) -> &'static Shard {
     &CONNECTIONS[connection as usize % SHARDS]
 }
@@ -149,7 +158,13 @@ impl Shared {
     /// A stream whose header block is being marked. If it is open already it
     /// stays as it is.
     pub(crate) fn open_stream(&self, stream: StreamId) -> Arc<StreamState> {
-        let new = || Arc::new(StreamState::new(Priority::default()));
+        let new = || {
+            let state = StreamState::new(Priority::default());
+            if WATCHERS.load(Ordering::Relaxed) {
+                state.expect();
+            }
+            Arc::new(state)
+        };
         let mut streams = match &self.streams {
             Some(streams) => streams.streams.lock(),
             None => return new(),

@@ -15,6 +15,7 @@ use tower_service::Service;
 use super::{FlowControlBody, Rule, hint, unwatched};
 use crate::flow_control::FlowHint;
 use crate::layer::stream::TAG;
+use crate::transport::stream_table::expect_watchers;
 
 /// Tells a client's transport what is consumed of the responses' bodies, so that a
 /// window opens only as its reader keeps up (RFC 9113, section 5.2).
@@ -131,6 +132,7 @@ impl<S> Layer<S> for ClientFlowControlLayer {
     type Service = ClientFlowControlService<S>;
 
     fn layer(&self, inner: S) -> ClientFlowControlService<S> {
+        expect_watchers();
         ClientFlowControlService {
             inner,
             layer: self.clone(),

@@ -16,6 +16,7 @@ use super::{FlowControlBody, Rule, hint, unwatched};
 use crate::flow_control::FlowHint;
 use crate::layer::stream::TAG;
 use crate::transport::stream_handle::StreamHandle;
+use crate::transport::stream_table::expect_watchers;
 
 /// Tells a server's transport what handlers consume of the requests' bodies, so
 /// that a window opens only as its handler keeps up (RFC 9113, section 5.2).
@@ -135,6 +136,7 @@ impl<S> Layer<S> for FlowControlLayer {
     type Service = FlowControlService<S>;
 
     fn layer(&self, inner: S) -> FlowControlService<S> {
+        expect_watchers();
         FlowControlService {
             inner,
             layer: self.clone(),

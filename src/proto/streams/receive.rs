@@ -114,6 +114,18 @@ impl Streams {
         }
     }
 
+    /// Looks whether layers watch the streams whose peer waits for that. Whether to
+    /// look again soon.
+    pub(crate) fn ask_layers(&mut self) -> bool {
+        let Some(windows) = &mut self.windows else {
+            return false;
+        };
+        if windows.has_questions() {
+            windows.ask();
+        }
+        windows.has_questions()
+    }
+
     /// Whether there is something that the peer is to be told.
     pub(crate) fn has_updates(&self) -> bool {
         self.windows.as_ref().is_some_and(|w| w.has_updates())

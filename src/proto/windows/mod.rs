@@ -65,6 +65,10 @@ pub(crate) struct Windows {
     passing: VecDeque<(StreamId, u32)>,
     /// The highest stream that a client's stack has opened.
     last_opened: u32,
+    /// Layers may find the streams.
+    has_handles: bool,
+    /// Streams whose peer waits, and it is not known yet if a layer watches.
+    asking: Vec<StreamId>,
     figures: Figures,
 }
 
@@ -128,9 +132,17 @@ impl Windows {
             due: VecDeque::new(),
             passing: VecDeque::new(),
             last_opened: 0,
+            has_handles: false,
+            asking: Vec::new(),
             figures: Figures::default(),
             limits,
         }
+    }
+
+    /// Layers may find the streams, and watch them.
+    pub(crate) fn with_handles(mut self, has_handles: bool) -> Self {
+        self.has_handles = has_handles;
+        self
     }
 
     /// Time goes on: it is so long now since any fixed moment.
@@ -263,7 +275,8 @@ impl Windows {
         let start = self.start();
         let limits = &self.limits;
         let window = Window::new(limits.initial, limits.stream);
-        let record = Record::new(self.initial, window, limits.budget.clone());
+        let budget = limits.budget.clone();
+        let record = Record::new(self.initial, window, budget, self.has_handles);
         self.records.insert(stream, record);
         if start > self.limits.initial {
             self.resize(stream, start);
@@ -367,6 +380,9 @@ impl Windows {
         let Some(record) = self.records.get_mut(stream) else {
             return Due::Later;
         };
+        if record.asks(self.now) && !record.set_asking(true) {
+            self.asking.push(stream);
+        }
         let due = record.due(record.may_open(&self.estimate));
         if due == Due::Now && !record.set_due(true) {
             self.due.push_back(stream);
@@ -374,13 +390,19 @@ impl Windows {
         due
     }
 
-    /// Changes a stream's window as far as the budget goes. Returns what it is then.
+    /// Changes a stream's window as far as the budget goes, and the connection's
+    /// credit: all together do not take more than three quarters of that, and none
+    /// more than eight ninths of what is left, two thirds of all at first. So where
+    /// nobody reads, there is still something for other streams. Returns what it is
+    /// then.
     fn resize(&mut self, stream: StreamId, wanted: u32) -> u32 {
         let Some(record) = self.records.get_mut(stream) else {
             return 0;
         };
         let before = record.share();
-        record.resize(wanted, self.held);
+        let most = u64::from(self.limits.connection / 4 * 3);
+        let room = most.saturating_sub(self.held) / 9 * 8;
+        record.resize(wanted, self.held, room);
         self.held = self.held - before + record.share();
         let size = record.size();
         // So that no stream has all of the connection's credit (rule W3).
@@ -388,6 +410,25 @@ impl Windows {
         let window = &mut self.connection.window;
         window.set_size(window.size().max(least));
         size
+    }
+}
+
+/// Questions to the layers above.
+impl Windows {
+    /// Whether a peer waits, and it is not known yet if a layer watches its stream:
+    /// then [`Windows::ask`] has to be called again soon, whatever happens.
+    pub(crate) fn has_questions(&self) -> bool {
+        !self.asking.is_empty()
+    }
+
+    /// Looks whether that is known by now.
+    pub(crate) fn ask(&mut self) {
+        for stream in std::mem::take(&mut self.asking) {
+            if let Some(record) = self.records.get_mut(stream) {
+                record.set_asking(false);
+            }
+            self.consider(stream);
+        }
     }
 }
 

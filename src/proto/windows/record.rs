@@ -42,10 +42,34 @@ pub(super) struct Record {
     is_due: bool,
     is_stopped: bool,
     closes_later: bool,
+    question: Question,
+    is_asking: bool,
 }
 
+/// Whether a layer is going to watch the stream. Until that is known nothing counts
+/// as consumed: DATA may come together with the head that the layer has to see
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Open,
+    /// The peer waits for the answer, since then.
+    Urgent(Duration),
+    /// It does not matter any more.
+    Settled,
+}
+
+/// How long a peer waits for a layer to find its stream. The task polls all the
+/// while, as nothing else wakes it up.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 impl Record {
-    pub(super) fn new(initial: (i64, i64), window: Window, budget: WindowBudget) -> Self {
+    /// `expected` says that layers may find the stream.
+    pub(super) fn new(
+        initial: (i64, i64),
+        window: Window,
+        budget: WindowBudget,
+        expected: bool,
+    ) -> Self {
         let (granted, told) = initial;
         Self {
             ledger: Ledger::new(granted, told),
@@ -57,11 +81,48 @@ impl Record {
             is_due: false,
             is_stopped: false,
             closes_later: false,
+            question: match expected {
+                true => Question::Open,
+                false => Question::Settled,
+            },
+            is_asking: false,
         }
     }
 
     pub(super) fn attach(&mut self, state: &Arc<StreamState>) {
         self.state = Some(Arc::clone(state));
+    }
+
+    pub(super) fn set_asking(&mut self, is_asking: bool) -> bool {
+        std::mem::replace(&mut self.is_asking, is_asking)
+    }
+
+    /// The octets that are consumed by now.
+    fn consumed(&self) -> u64 {
+        let state = self.state.as_ref();
+        match state.and_then(|state| state.consumed()) {
+            Some(consumed) => consumed.min(self.received),
+            None if self.is_open() => 0,
+            None => self.received,
+        }
+    }
+
+    /// Whether it is to be seen yet if a layer watches.
+    fn is_open(&self) -> bool {
+        let expected = self.state.as_ref().is_none_or(|state| state.is_expected());
+        self.question != Question::Settled && expected
+    }
+
+    /// The peer waits, and it is not known yet if that is for the application.
+    /// Whether to go on asking; not for long.
+    pub(super) fn asks(&mut self, now: Duration) -> bool {
+        let is_urgent = self.is_open() && self.ledger.told() < i64::from(self.size() / 8);
+        self.question = match self.question {
+            Question::Open if is_urgent => Question::Urgent(now),
+            Question::Urgent(since) if now.saturating_sub(since) >= PATIENCE => Question::Settled,
+            question => question,
+        };
+        is_urgent && self.question != Question::Settled
     }
 
     pub(super) fn size(&self) -> u32 {
@@ -115,8 +176,7 @@ impl Record {
     /// Looks at what is consumed by now. Returns the size that the window should
     /// have.
     pub(super) fn look(&mut self, now: Duration, estimate: &Estimate) -> u32 {
-        let consumed = self.state.as_ref().and_then(|state| state.consumed());
-        let consumed = consumed.map_or(self.received, |consumed| consumed.min(self.received));
+        let consumed = self.consumed();
         self.unconsumed = self.received - consumed;
         let size = self.size();
         let keeps_up = self.unconsumed <= self.backlog();
@@ -146,12 +206,12 @@ impl Record {
     }
 
     /// Changes the window as far as the budget goes, for a connection that holds
-    /// `held` of it.
-    pub(super) fn resize(&mut self, wanted: u32, held: u64) {
+    /// `held` of it, and takes at most `room` more.
+    pub(super) fn resize(&mut self, wanted: u32, held: u64, room: u64) {
         let floor = self.window.floor();
         if wanted > self.size() {
             let lacking = u64::from(wanted - floor).saturating_sub(self.share());
-            self.share.grow(lacking, held);
+            self.share.grow(lacking.min(room), held);
             let size = u64::from(floor) + self.share();
             let size = u32::try_from(size).unwrap_or(u32::MAX).min(wanted);
             self.window.set_size(size.max(self.size()));
@@ -193,9 +253,8 @@ impl Record {
         let Some(state) = &self.state else {
             return Due::Later;
         };
-        // Where nobody watches any more, nothing waits.
-        let consumed = state.consumed().unwrap_or(self.received);
-        let unconsumed = self.received.saturating_sub(consumed);
+        let consumed = self.consumed();
+        let unconsumed = self.received - consumed;
         if unconsumed != self.unconsumed {
             return Due::Again;
         }

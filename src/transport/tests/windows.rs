@@ -1,11 +1,12 @@
 //! Managed receive windows over any socket: with a stack that grants, a peer that
 //! sends as much as it may, and an application that consumes when it likes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::model::manners;
+use super::stream_table::expect_watchers;
 use super::*;
 use crate::proto::windows::tests as naive;
 use crate::{FlowControl, FlowHint, WindowBudget};
@@ -32,7 +33,7 @@ struct Server {
     chunk: usize,
     /// Octets of the preface that are still to come.
     preface: usize,
-    answered: BTreeMap<u32, usize>,
+    answered: BTreeSet<u32>,
     watched: BTreeMap<u32, bool>,
     space: Vec<u8>,
 }
@@ -52,7 +53,7 @@ impl Server {
             outbox,
             chunk,
             preface: PREFACE.len(),
-            answered: BTreeMap::new(),
+            answered: BTreeSet::new(),
             watched: BTreeMap::new(),
             space: vec![0; 9_000],
         }
@@ -110,8 +111,7 @@ impl Server {
                 self.io.inner.shared.note_consumed(id(stream));
                 self.watched.insert(stream, true);
             }
-            if !self.answered.contains_key(&stream) {
-                self.answered.insert(stream, work.download);
+            if self.answered.insert(stream) {
                 let flags = Flags::END_HEADERS;
                 let mut frames = vec![raw(FrameType::HEADERS, flags, stream, vec![0x88])];
                 for piece in vec![3; work.download].chunks(60_000) {
@@ -310,6 +310,7 @@ proptest! {
         // Slow sockets have little to do.
         manners.most = manners.most.max(500);
         let budget = config.flow_control.as_ref().unwrap().budget.clone();
+        expect_watchers();
         let mock = Mock::new(manners);
         let mut server = Server::new(Transport::server(mock.clone(), config), chunk);
         let mut client = Client::new(&mock, &works);
