@@ -76,8 +76,9 @@ pub(crate) struct Inbound {
     tagged: VecDeque<StreamId>,
     /// Streams of a client on which nothing more comes, if blocks are tagged.
     ended: VecDeque<StreamId>,
-    /// The stream whose DATA starts with the length of its padding.
-    padded: Option<StreamId>,
+    /// The stream whose DATA starts with the length of its padding, and whether that
+    /// is its end.
+    padded: Option<(StreamId, bool)>,
 }
 
 /// A `PRIORITY_UPDATE` of more octets says nothing that is understood here.
@@ -148,8 +149,9 @@ impl Inbound {
                         self.finish_held(runs, streams);
                     }
                     None => {
-                        if let Some(stream) = self.padded.take() {
-                            streams.receives_padding(stream, u32::from(input[range.start]) + 1);
+                        if let Some((stream, ends)) = self.padded.take() {
+                            let octets = u32::from(input[range.start]) + 1;
+                            streams.receives_padding(stream, octets, ends);
                         }
                         if let Some(window) = &mut self.large_settings {
                             window.read(&input[range.clone()]);
@@ -218,9 +220,9 @@ impl Inbound {
                 self.in_block = false;
             }
             FrameType::DATA => {
-                streams.receives_data(head.stream, head.length, ends);
                 let is_padded = head.flags.contains(Flags::PADDED) && head.length > 0;
-                self.padded = is_padded.then_some(head.stream);
+                self.padded = is_padded.then_some((head.stream, ends));
+                streams.receives_data(head.stream, head.length, ends && !is_padded);
             }
             FrameType::RST_STREAM => {
                 streams.reset(head.stream);

@@ -53,7 +53,10 @@ impl Intake {
                 }
                 Some(Taken::Wire(Wire::Head(lead))) => match &mut self.unit {
                     Some((_, unit)) => unit.extend_from_slice(lead.octets()),
-                    None if begins => self.unit = Some((lead.head, lead.octets().to_vec())),
+                    None if begins => {
+                        streams.sends(lead.head);
+                        self.unit = Some((lead.head, lead.octets().to_vec()));
+                    }
                     None => {
                         seen(lead.head);
                         staged.append(lead.octets());

@@ -38,7 +38,8 @@ pub(crate) fn is_block(kind: FrameType) -> bool {
 ///   waits too, and which is idle until then.
 /// - PING and the connection's `WINDOW_UPDATE` are tied to none of these, and
 ///   late ones do harm: a peer takes the connection for dead, or runs out of
-///   credit on all of its streams.
+///   credit on all of its streams. So do those of streams that the peer has opened
+///   ([`Lane::of_server`]).
 #[derive(Debug)]
 pub(crate) struct Lane<P> {
     ordered: VecDeque<(u64, LaneFrame<P>)>,
@@ -48,6 +49,8 @@ pub(crate) struct Lane<P> {
     cost: u64,
     /// Fenced header blocks.
     fences: usize,
+    /// The peer opens the streams with odd numbers.
+    is_server: bool,
 }
 
 /// What the lane has to send next.
@@ -69,11 +72,21 @@ impl<P> Default for Lane<P> {
             next: 0,
             cost: 0,
             fences: 0,
+            is_server: false,
         }
     }
 }
 
 impl<P> Lane<P> {
+    /// One of a server's, whose peer opens streams: credit for them waits for no
+    /// header block.
+    pub(crate) fn of_server(is_server: bool) -> Self {
+        Self {
+            is_server,
+            ..Self::default()
+        }
+    }
+
     /// What waits here, counted against the bound.
     pub(crate) fn cost(&self) -> u64 {
         self.cost
@@ -100,7 +113,11 @@ impl<P> Lane<P> {
         self.next += 1;
         let around = match frame.head.kind {
             FrameType::PING => true,
-            FrameType::WINDOW_UPDATE => frame.head.stream.is_connection(),
+            FrameType::WINDOW_UPDATE => {
+                let stream = frame.head.stream;
+                let is_peers = self.is_server && !stream.get().is_multiple_of(2);
+                stream.is_connection() || is_peers
+            }
             _ => false,
         };
         let lane = if around {

@@ -29,7 +29,8 @@ pub(crate) enum Wire {
     Head(Lead),
     /// This many octets of the input, as they are: the last ones consumed.
     Payload(usize),
-    /// A parameter of SETTINGS, as [`Lead`] octets.
+    /// A parameter of SETTINGS, or the front of a GOAWAY's payload, as [`Lead`]
+    /// octets.
     Parameter(Lead),
     /// Nothing: the stack's `WINDOW_UPDATE` is told to the peer in another way.
     Withheld { stream: StreamId, increment: u32 },
@@ -48,6 +49,8 @@ pub(crate) struct Lead {
     /// The window of new streams that the stack asks for, in a parameter, and the
     /// one that the peer is told.
     pub(crate) window: Option<(u32, u32)>,
+    /// The last stream of the peer's that the stack heeds, in a GOAWAY.
+    pub(crate) last: Option<StreamId>,
 }
 
 impl Lead {
@@ -68,6 +71,22 @@ impl Lead {
             end: Head::LEN as u8,
             head,
             window: None,
+            last: None,
+        }
+    }
+
+    /// The front of a GOAWAY's payload, which says what the last stream is.
+    fn goaway(head: Head, front: [u8; PARAMETER]) -> Self {
+        let mut octets = [0; Self::MAX];
+        octets[..PARAMETER].copy_from_slice(&front);
+        let [a, b, c, d, ..] = front;
+        Self {
+            octets,
+            start: 0,
+            end: PARAMETER as u8,
+            head,
+            window: None,
+            last: Some(StreamId::from_wire(u32::from_be_bytes([a, b, c, d]))),
         }
     }
 
@@ -83,6 +102,7 @@ impl Lead {
             end: PARAMETER as u8,
             head,
             window: asked.map(|asked| (asked, asked.min(most))),
+            last: None,
         }
     }
 
@@ -139,7 +159,8 @@ enum Rest {
     /// DATA that is queued; so much of its payload is to come.
     Taken { head: Head, left: u32 },
     /// SETTINGS, of which each parameter is edited, or a `WINDOW_UPDATE`, which is
-    /// taken out. What of the next parameter, or of the increment, has come.
+    /// taken out, or a GOAWAY, which is looked at. What of the next parameter, or of
+    /// the increment, has come.
     Small {
         head: Head,
         octets: [u8; PARAMETER],
@@ -200,7 +221,9 @@ impl Outbound {
             && head.length > 0
             && head.length.is_multiple_of(PARAMETER as u32);
         let is_update = head.kind == FrameType::WINDOW_UPDATE && head.length == 4;
-        self.window.is_some() && (is_settings || is_update)
+        // Nothing of it changes, but it says which streams there will be.
+        let is_goaway = head.kind == FrameType::GOAWAY && head.length >= 8;
+        self.window.is_some() && (is_settings || is_update || is_goaway)
     }
 
     /// The stack is a server's, which has no use for the priorities of RFC 7540:
@@ -518,8 +541,10 @@ impl Outbound {
             self.rest = Rest::Small { head, octets, len };
             return (n, None);
         }
+        let is_goaway = head.kind == FrameType::GOAWAY;
         self.rest = match self.deframer.payload_left() {
             0 => Rest::Verbatim,
+            _ if is_goaway => Rest::Verbatim,
             _ => Rest::Small {
                 head,
                 octets,
@@ -532,6 +557,7 @@ impl Outbound {
                 // The highest bit is reserved (RFC 9113, section 6.9).
                 increment: u32::from_be_bytes([a, b, c, d]) & (u32::MAX >> 1),
             },
+            (_, octets) if is_goaway => Wire::Parameter(Lead::goaway(head, octets)),
             (most, octets) => {
                 Wire::Parameter(Lead::parameter(head, octets, most.unwrap_or(u32::MAX)))
             }

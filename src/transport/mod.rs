@@ -413,11 +413,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     fn poll_before_sleep(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.write.sleeps();
         self.streams.rest();
+        // First, so that what is said from now on wakes this task.
+        self.register(cx);
         self.settle_streams();
         if self.streams.ask_layers() {
             cx.waker().wake_by_ref();
         }
-        self.register(cx);
         if self.write.is_blocked() {
             // The stack is woken to write on, and all else comes after that.
             return Ok(());

@@ -140,7 +140,7 @@ impl Streams {
             is_server,
             bounds,
             records: StreamMap::with_key(key),
-            lane: Lane::default(),
+            lane: Lane::of_server(is_server),
             scheduler: Scheduler::default().keyed(key),
             connection: Ledger::new(DEFAULT_WINDOW, DEFAULT_WINDOW),
             initial: (DEFAULT_WINDOW, DEFAULT_WINDOW),

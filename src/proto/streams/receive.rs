@@ -36,10 +36,18 @@ impl Streams {
         }
     }
 
-    /// A parameter of the stack's SETTINGS goes out.
+    /// A parameter of the stack's SETTINGS goes out, or the front of its GOAWAY.
     pub(crate) fn sends_parameter(&mut self, lead: &Lead) {
-        if let (Some(windows), Some((asked, told))) = (&mut self.windows, lead.window) {
+        let Some(windows) = &mut self.windows else {
+            return;
+        };
+        if let Some((asked, told)) = lead.window {
             windows.asks_for(asked, told);
+        }
+        if let Some(last) = lead.last {
+            for stream in windows.heeds_until(last) {
+                self.receives_no_more(stream, false);
+            }
         }
     }
 
@@ -80,10 +88,13 @@ impl Streams {
         }
     }
 
-    /// So much of it is padding.
-    pub(crate) fn receives_padding(&mut self, stream: StreamId, octets: u32) {
+    /// So much of it is padding, and, if it `ends`, the stream ends with it.
+    pub(crate) fn receives_padding(&mut self, stream: StreamId, octets: u32, ends: bool) {
         if let Some(windows) = &mut self.windows {
             windows.padding(stream, octets);
+            if ends {
+                self.receives_no_more(stream, true);
+            }
         }
     }
 

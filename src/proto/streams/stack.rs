@@ -70,7 +70,6 @@ impl Streams {
     /// are on the wire, `head` the first head of them.
     pub(crate) fn take_frame(&mut self, head: Head, octets: Vec<u8>) {
         let stream = head.stream;
-        self.sends(head);
         if head.kind == FrameType::RST_STREAM {
             if octets[Head::LEN..] == NO_ERROR
                 && let Some(record) = self.records.get_mut(stream)

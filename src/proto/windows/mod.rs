@@ -65,6 +65,8 @@ pub(crate) struct Windows {
     passing: VecDeque<(StreamId, u32)>,
     /// The highest stream that a client's stack has opened.
     last_opened: u32,
+    /// The highest stream of the peer's that the stack heeds.
+    last_heeded: u32,
     /// Layers may find the streams.
     has_handles: bool,
     /// Streams whose peer waits, and it is not known yet if a layer watches.
@@ -132,6 +134,7 @@ impl Windows {
             due: VecDeque::new(),
             passing: VecDeque::new(),
             last_opened: 0,
+            last_heeded: u32::MAX,
             has_handles: false,
             asking: Vec::new(),
             figures: Figures::default(),
@@ -212,6 +215,20 @@ impl Windows {
         }
     }
 
+    /// The stack heeds no stream of the peer's beyond this one from now on, and says
+    /// nothing more of those (RFC 9113, section 6.8). Returns those that are known.
+    pub(crate) fn heeds_until(&mut self, last: StreamId) -> Vec<StreamId> {
+        self.last_heeded = self.last_heeded.min(last.get());
+        let mut streams = self.in_order();
+        streams.retain(|stream| !self.is_heeded(*stream));
+        streams
+    }
+
+    fn is_heeded(&self, stream: StreamId) -> bool {
+        let is_peers = stream.get().is_multiple_of(2) != self.is_server;
+        !is_peers || stream.get() <= self.last_heeded
+    }
+
     /// The stack grants credit, of which the peer is not told yet.
     pub(crate) fn granted(&mut self, stream: StreamId, increment: u32) {
         if stream.is_connection() {
@@ -252,7 +269,9 @@ impl Windows {
         };
         let (was_granted, was_told) = self.initial;
         self.initial = (granted, told);
+        let ceiling = self.ceiling();
         for (_, record) in self.records.iter_mut() {
+            record.set_ceiling(ceiling);
             let ledger = record.ledger_mut();
             ledger.adjust(granted - was_granted, told - was_told);
         }
@@ -267,14 +286,21 @@ impl Windows {
         streams
     }
 
+    /// What a stream's window may grow to: no more than the stack grants, which
+    /// would only take budget from others.
+    fn ceiling(&self) -> u32 {
+        let granted = u32::try_from(self.initial.0).unwrap_or(0);
+        self.limits.stream.min(granted)
+    }
+
     /// DATA is about to come on this stream.
     pub(crate) fn open(&mut self, stream: StreamId) {
-        if self.records.contains(stream) {
+        if self.records.contains(stream) || !self.is_heeded(stream) {
             return;
         }
         let start = self.start();
         let limits = &self.limits;
-        let window = Window::new(limits.initial, limits.stream);
+        let window = Window::new(limits.initial, self.ceiling());
         let budget = limits.budget.clone();
         let record = Record::new(self.initial, window, budget, self.has_handles);
         self.records.insert(stream, record);
@@ -425,7 +451,7 @@ impl Windows {
     pub(crate) fn ask(&mut self) {
         for stream in std::mem::take(&mut self.asking) {
             if let Some(record) = self.records.get_mut(stream) {
-                record.set_asking(false);
+                record.polled();
             }
             self.consider(stream);
         }

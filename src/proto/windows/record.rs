@@ -52,15 +52,17 @@ pub(super) struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
     Open,
-    /// The peer waits for the answer, since then.
-    Urgent(Duration),
+    /// The peer waits for the answer, since then, and so often it was looked for.
+    Urgent(Duration, u32),
     /// It does not matter any more.
     Settled,
 }
 
-/// How long a peer waits for a layer to find its stream. The task polls all the
-/// while, as nothing else wakes it up.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How long a peer waits for a layer to find its stream, and how many polls of the
+/// connection's task: so other tasks have had their turn, on this thread or on
+/// another. (tokio's `block_on` comes to its own future after 61 of others.) The task
+/// polls all the while, as nothing else wakes it up.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(1), 256);
 
 impl Record {
     /// `expected` says that layers may find the stream.
@@ -93,6 +95,14 @@ impl Record {
         self.state = Some(Arc::clone(state));
     }
 
+    /// The task has been polled once more.
+    pub(super) fn polled(&mut self) {
+        self.is_asking = false;
+        if let Question::Urgent(_, looks) = &mut self.question {
+            *looks = looks.saturating_add(1);
+        }
+    }
+
     pub(super) fn set_asking(&mut self, is_asking: bool) -> bool {
         std::mem::replace(&mut self.is_asking, is_asking)
     }
@@ -118,11 +128,19 @@ impl Record {
     pub(super) fn asks(&mut self, now: Duration) -> bool {
         let is_urgent = self.is_open() && self.ledger.told() < i64::from(self.size() / 8);
         self.question = match self.question {
-            Question::Open if is_urgent => Question::Urgent(now),
-            Question::Urgent(since) if now.saturating_sub(since) >= PATIENCE => Question::Settled,
+            Question::Open if is_urgent => Question::Urgent(now, 0),
+            Question::Urgent(since, looks)
+                if now.saturating_sub(since) >= PATIENCE.0 && looks >= PATIENCE.1 =>
+            {
+                Question::Settled
+            }
             question => question,
         };
         is_urgent && self.question != Question::Settled
+    }
+
+    pub(super) fn set_ceiling(&mut self, ceiling: u32) {
+        self.window.set_ceiling(ceiling);
     }
 
     pub(super) fn size(&self) -> u32 {
@@ -302,10 +320,11 @@ impl Record {
 
     /// Nothing more comes. With `keeps` what has come is still to be consumed, and
     /// counts against the budget until then. Whether the handles were to be told.
-    pub(super) fn close(self, keeps: bool) -> bool {
+    pub(super) fn close(mut self, keeps: bool) -> bool {
         if let Some(state) = &self.state {
             state.set_received(self.received, self.size().into());
             if keeps && self.unconsumed > 0 {
+                self.share.shrink_to(self.unconsumed);
                 state.keep(self.share);
             }
         }

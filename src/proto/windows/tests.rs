@@ -2,6 +2,8 @@
 //! peer that counts what it was told, and an application that consumes when it
 //! likes.
 
+mod rules;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
@@ -402,9 +404,9 @@ impl Model {
             self.update(&mut wire);
         }
         self.peer.read(&wire);
-        if self.streams.ask_layers() {
-            // The task polls on.
-            self.streams.tick(self.now);
+        // The task polls on.
+        for _ in 0..260 {
+            self.streams.ask_layers();
         }
         self.check();
     }

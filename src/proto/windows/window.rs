@@ -57,6 +57,10 @@ impl Window {
         self.ceiling
     }
 
+    pub(crate) fn set_ceiling(&mut self, ceiling: u32) {
+        self.ceiling = ceiling.max(self.size);
+    }
+
     pub(crate) fn floor(&self) -> u32 {
         self.floor
     }

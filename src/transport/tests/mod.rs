@@ -3,6 +3,7 @@
 mod congested;
 mod early;
 mod faults;
+mod floods;
 mod handles;
 mod mock;
 mod model;

@@ -86,7 +86,8 @@ fn an_error_is_the_end() {
 #[test]
 fn an_end_with_all_consumed_wakes_nobody() {
     let error = Poll::Ready(Some(Err("it failed")));
-    let ends: [(Option<Polled>, fn(FlowControlBody<Script>)); 4] = [
+    type End = fn(FlowControlBody<Script>);
+    let ends: [(Option<Polled>, End); 4] = [
         (None, |mut body| {
             assert!(matches!(poll(&mut body), Poll::Ready(None)));
         }),

@@ -220,7 +220,8 @@ impl Oracle {
 
     fn push(&mut self, frame: Raw, fenced: bool) {
         let goes_around = frame.kind == FrameType::PING
-            || (frame.kind == FrameType::WINDOW_UPDATE && frame.stream == 0);
+            || (frame.kind == FrameType::WINDOW_UPDATE
+                && (frame.stream == 0 || self.is_server && frame.stream % 2 == 1));
         let lane = match goes_around {
             true => &mut self.around,
             false => &mut self.ordered,

@@ -190,7 +190,7 @@ fn o1_data_does_not_pass_its_own_headers_behind_a_fence() {
 }
 
 #[test]
-fn o3_pings_and_the_connections_credit_go_around_a_fence_that_holds() {
+fn o3_pings_and_credit_for_what_the_peer_opened_go_around_a_fence_that_holds() {
     let mut queue = Queue::new(&[1, 3]);
     queue.data(1, 100, false);
     queue.headers(1, true);
@@ -199,14 +199,19 @@ fn o3_pings_and_the_connections_credit_go_around_a_fence_that_holds() {
     queue.frame(&raw(FrameType::PING, Flags::ACK, 0, vec![1; 8]));
     queue.frame(&update(3, 5));
     queue.frame(&update(0, 5));
-    let around = [(FrameType::PING, 0), (FrameType::WINDOW_UPDATE, 0)];
+    queue.frame(&update(2, 5));
+    let around = [
+        (FrameType::PING, 0),
+        (FrameType::WINDOW_UPDATE, 3),
+        (FrameType::WINDOW_UPDATE, 0),
+    ];
     assert_eq!(queue.kinds(), around);
     queue.streams.window_update(id(1), 200);
     let expected = [
         (FrameType::DATA, 1),
         (FrameType::HEADERS, 1),
         (FrameType::SETTINGS, 0),
-        (FrameType::WINDOW_UPDATE, 3),
+        (FrameType::WINDOW_UPDATE, 2),
     ];
     assert_eq!(queue.kinds(), expected);
 }
