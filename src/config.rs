@@ -221,7 +221,10 @@ impl Config {
     /// It takes three things: this, a [`FlowControlLayer`](crate::layer::FlowControlLayer)
     /// with [`stream_handles`](Self::stream_handles) to say what is consumed, and a
     /// stack that grants as much as windows may grow to ([`FlowControl::apply`]).
-    /// Without a layer the windows are replenished as DATA comes.
+    /// Without a layer the windows are replenished as DATA comes. Where there is one
+    /// in the process, a stream's are not before that has found the stream, or has
+    /// had a turn and has not: a peer waits for it for a few hundred polls of the
+    /// connection's task, and for a millisecond at least.
     ///
     /// # Default
     ///

@@ -1,6 +1,7 @@
 //! The transport: the thin async shell around the core.
 
 pub(crate) mod handle;
+mod own_frames;
 mod plan;
 mod read;
 mod socket;
@@ -29,7 +30,6 @@ use self::socket::Socket;
 use self::stats::ConnectionStats;
 use self::write::WriteSide;
 use crate::config::Config;
-use crate::proto::head::{Flags, FrameType, Head, StreamId};
 use crate::proto::preface::{Preface, Verdict};
 use crate::proto::streams::{Bounds, Streams};
 use crate::proto::windows::Windows;
@@ -296,26 +296,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         }
     }
 
-    /// Heeds what the layers above have said of their streams, and forgets those
-    /// that have ended.
-    fn settle_streams(&mut self) {
-        while self.shared.has_says() {
-            let Some((stream, say)) = self.shared.next_say() else {
-                break;
-            };
-            self.streams.say(stream, say);
-        }
-        while self.shared.has_says() {
-            let Some(stream) = self.shared.next_consumed() else {
-                break;
-            };
-            self.streams.consumed(stream);
-        }
-        while let Some(stream) = self.streams.next_closed() {
-            self.shared.close_stream(stream);
-        }
-    }
-
     /// Keeps the queues below short while streams compete, and for a while after
     /// that.
     fn tune_socket(&mut self) {
@@ -327,84 +307,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         } else if !self.streams.has_streams() || written - self.competed > COMPETED {
             self.write.set_short(false);
             self.socket.restore(&self.io);
-        }
-    }
-
-    /// Stages what the peer is told of the stack's credit, and what handles ask for,
-    /// as far as frames may go out here.
-    fn stage_requests(&mut self) {
-        self.stage_updates();
-        while self.mode == Mode::Http2
-            && !self.read.is_eof()
-            && self.shared.has_requests()
-            && self.write.takes_frames(&self.streams)
-        {
-            let Some(request) = self.shared.next() else {
-                return;
-            };
-            let frame = request.frame;
-            if let (FrameType::PING, Ok(payload)) = (frame.kind(), frame.payload()[..].try_into()) {
-                self.read.inbound_mut().expect_ack(payload);
-                self.pings.extend(request.answer.map(|answer| Ping {
-                    payload,
-                    sent: Instant::now(),
-                    answer,
-                }));
-            }
-            if let Ok(head) = frame.head() {
-                self.write
-                    .stage_frame(head, frame.payload(), &mut self.streams);
-            }
-        }
-    }
-
-    /// Stages what the peer is told of the stack's credit.
-    fn stage_updates(&mut self) {
-        while self.mode == Mode::Http2
-            && self.streams.has_updates()
-            && self.write.takes_frames(&self.streams)
-        {
-            let Some((stream, increment, probes)) = self.streams.next_update() else {
-                return;
-            };
-            self.stage_core(FrameType::WINDOW_UPDATE, stream, &increment.to_be_bytes());
-            if probes {
-                let payload = random(2).to_be_bytes();
-                self.probe = Some(payload);
-                self.read.inbound_mut().expect_ack(payload);
-                self.stage_core(FrameType::PING, StreamId::CONNECTION, &payload);
-            }
-        }
-    }
-
-    fn stage_core(&mut self, kind: FrameType, stream: StreamId, payload: &[u8]) {
-        let head = Head {
-            length: payload.len() as u32,
-            kind,
-            flags: Flags::NONE,
-            stream,
-        };
-        self.write.stage_frame(head, payload, &mut self.streams);
-    }
-
-    /// The windows go by the time.
-    fn tick(&mut self) {
-        if self.streams.has_windows() {
-            self.streams.tick(self.began.elapsed());
-        }
-    }
-
-    /// After a read that was not `Pending`: tells the peer of credit at once, since
-    /// the task may read on for long. An error is for the stack's next call.
-    fn push_updates(&mut self, cx: &mut Context<'_>) {
-        if !self.streams.has_updates() || self.write.is_blocked() {
-            return;
-        }
-        self.stage_updates();
-        if self.write.is_flush_owed()
-            && let Poll::Ready(Err(error)) = self.poll_push(cx)
-        {
-            self.error.get_or_insert(error);
         }
     }
 
@@ -457,14 +359,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     fn wake_for_tells(&mut self, cx: &mut Context<'_>) {
         if self.streams.has_tells() && !self.told && self.read.takes_tells() {
             self.told = true;
-            cx.waker().wake_by_ref();
-        }
-    }
-
-    /// Sees to it that the peer is told of credit for which there was no room before
-    /// what a flush has written.
-    fn wake_for_updates(&self, cx: &Context<'_>) {
-        if self.streams.has_updates() && self.write.takes_frames(&self.streams) {
             cx.waker().wake_by_ref();
         }
     }

@@ -50,8 +50,9 @@ pub struct ConnectionStats {
     /// How often the peer has used up a window, of a stream or of the connection,
     /// and had to wait.
     pub window_stops: u64,
-    /// What this connection has of its [`WindowBudget`](crate::WindowBudget), in
-    /// octets.
+    /// What the streams that may bring more DATA have of the
+    /// [`WindowBudget`](crate::WindowBudget), in octets. Streams that have ended keep
+    /// some until it is consumed, which is not counted here.
     pub window_budget: u64,
 }
 

@@ -167,8 +167,10 @@ pub struct StreamStats {
     /// Octets of DATA that came and are not consumed, if a
     /// [`FlowControlLayer`](crate::layer::FlowControlLayer) watches the stream.
     pub unconsumed_octets: u64,
-    /// The stream's receive window: what the peer may send and what is not
-    /// consumed, in octets, are at most this.
+    /// The stream's receive window, in octets; the last one, once it is gone. What the
+    /// peer may send and what is not consumed come to no more than this, but for what
+    /// came before a layer had found the stream, and until a window that has shrunk is
+    /// used up.
     pub receive_window: u64,
     /// Whether the stream is gone, so that its priority does not matter any more.
     pub closed: bool,

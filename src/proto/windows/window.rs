@@ -12,7 +12,7 @@ const SLOW: Duration = Duration::from_secs(2);
 
 /// A window grows to at most so many times its size at once, where it is not known
 /// what the network carries.
-const MOST_TIMES: u128 = 8;
+const MOST_TIMES: u128 = 64;
 
 /// So is one whose half lasts for so many round trips, if it is that slow.
 const SLOW_TURNS: u32 = 32;

@@ -26,7 +26,7 @@ use self::mock::{Alarm, Manners, Mock, run};
 use super::handle::HandleError;
 use super::*;
 use crate::proto::frame::PREFACE;
-use crate::proto::head::{Flags, FrameType};
+use crate::proto::head::{Flags, FrameType, Head};
 use crate::proto::testing::{Raw, meaning, parse};
 use crate::{BufferPool, Frame, PoolConfig, StreamId};
 
