@@ -135,7 +135,7 @@ async fn start(layer: PriorityLayer, link: Option<Builder>, gated: usize) -> Lay
 }
 
 /// Streams with what stands before their request, their fields, and more of their
-/// query: the order in which they end, over the slow link.
+/// query: the order in which they come, over the slow link.
 async fn order(layer: PriorityLayer, streams: &[(u32, Asks<'_>)]) -> Vec<u32> {
     let octets = 150_000;
     let layered = start(layer, Some(slow()), streams.len()).await;
@@ -153,7 +153,7 @@ async fn order(layer: PriorityLayer, streams: &[(u32, Asks<'_>)]) -> Vec<u32> {
         assert!(log.bodies[id] == pattern(u64::from(*id), octets as u64));
     }
     give_way(&log, before, &ids(streams));
-    log.order(&ids(streams))
+    log.order_of_halves(&ids(streams))
 }
 
 #[derive(Clone, Default)]
