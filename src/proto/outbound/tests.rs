@@ -332,10 +332,14 @@ fn managed(frames: &[Raw], most: u32) -> (Vec<Raw>, Vec<(u32, u32)>) {
     let (mut seen, mut withheld) = (Vec::new(), Vec::new());
     for frame in frames {
         let mut frame = frame.clone();
-        let is_settings = frame.kind == FrameType::SETTINGS && frame.payload.len() % 6 == 0;
+        let is_settings = frame.kind == FrameType::SETTINGS
+            && frame.stream == 0
+            && !frame.flags.contains(Flags::ACK)
+            && frame.payload.len() % 6 == 0;
         if frame.kind == FrameType::WINDOW_UPDATE && frame.payload.len() == 4 {
             let increment = frame.payload.iter().fold(0, |n, o| n << 8 | u32::from(*o));
-            withheld.push((frame.stream, increment));
+            // The highest bit is reserved.
+            withheld.push((frame.stream, increment & (u32::MAX >> 1)));
             continue;
         }
         for parameter in frame.payload.chunks_mut(6).filter(|_| is_settings) {
@@ -410,6 +414,7 @@ proptest! {
         let mut got = parse(&wire);
         if let (true, Some(first)) = (announces, frames.first())
             && first.kind == FrameType::SETTINGS
+            && first.stream == 0
             && !first.flags.contains(Flags::ACK)
             && first.payload.len() % 6 == 0
         {
