@@ -13,11 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// stream has ended and its octets are consumed, or when the window shrinks. So
 /// with a [`FlowControlLayer`](crate::layer::FlowControlLayer) the octets that
 /// peers may send and those that have come and are not consumed are never more
-/// than the budget and the floors of the streams that are open.
+/// than the budget and the floors of the streams that are open, but for what came
+/// before the layer had found its stream, and for peers that send more than they
+/// were told, which the stack's own windows bound.
 ///
-/// A connection gets no more than it leaves: as much as is still free. So one
-/// alone takes up to half of the budget, two a third each, and there is always
-/// something for one that starts to grow. Where there is too little, a window
+/// What a connection takes leaves at least as much free as it has then. So one alone
+/// takes up to half of the budget, those that grow side by side come to about equal
+/// shares, and there is always something for one that starts to grow: if each takes
+/// all it can at once, a half of what the one before has left. Where there is too little, a window
 /// stays as it is, and asks again as its octets are consumed. Nothing waits for
 /// the budget, so nothing can deadlock.
 ///
