@@ -9,6 +9,10 @@ use crate::proto::credit::MAX_WINDOW;
 /// How the receive windows of a connection behave: for
 /// [`Config::flow_control`](crate::Config::flow_control).
 ///
+/// A peer that sends more than it was told of breaks the protocol (RFC 9113, section
+/// 6.9.1). The stack, which has granted more, is made to end such a connection with
+/// `FLOW_CONTROL_ERROR`, as it would if its own windows were so small.
+///
 /// ```
 /// use framewright::{Config, FlowControl, WindowBudget};
 ///

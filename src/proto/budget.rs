@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// with a [`FlowControlLayer`](crate::layer::FlowControlLayer) the octets that
 /// peers may send and those that have come and are not consumed are never more
 /// than the budget and the floors of the streams that are open, but for what came
-/// before the layer had found its stream, and for peers that send more than they
-/// were told, which the stack's own windows bound.
+/// before the layer had found its stream. A peer that sends more than it was told of
+/// loses its connection.
 ///
 /// What a connection takes leaves at least as much free as it has then. So one alone
 /// takes up to half of the budget, those that grow side by side come to about equal

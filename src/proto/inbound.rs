@@ -8,12 +8,16 @@
 //! - `WINDOW_UPDATE` of a stream is taken out, and put in later.
 //! - The acknowledgements of PINGs that were not the stack's are taken out.
 //! - Header blocks may be tagged with their stream ([`tag`](super::tag)).
+//! - Before DATA that the peer must not have sent, by what *it* was told of credit,
+//!   the stack gets a `WINDOW_UPDATE` that it has to refuse with
+//!   `FLOW_CONTROL_ERROR`, since it has granted more itself.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::block_end::BlockEnd;
 use super::counts::FrameCounts;
+use super::credit::MAX_WINDOW;
 use super::deframer::{Deframer, Span};
 use super::frame::DEFAULT_MAX_FRAME_SIZE;
 use super::head::{Flags, FrameType, Head, StreamId};
@@ -222,7 +226,11 @@ impl Inbound {
             FrameType::DATA => {
                 let is_padded = head.flags.contains(Flags::PADDED) && head.length > 0;
                 self.padded = is_padded.then_some((head.stream, ends));
-                streams.receives_data(head.stream, head.length, ends && !is_padded);
+                let ends_here = ends && !is_padded;
+                let is_allowed = streams.receives_data(head.stream, head.length, ends_here);
+                if !is_allowed && !self.in_block {
+                    runs.push_back(Run::Octets(overflow()));
+                }
             }
             FrameType::RST_STREAM => {
                 streams.reset(head.stream);
@@ -460,6 +468,19 @@ pub(crate) fn tell(streams: &mut Streams, runs: &mut VecDeque<Run>) {
             runs.push_back(Run::Octets(octets));
         }
     }
+}
+
+/// What no peer may send: "a sender MUST NOT allow a flow-control window to exceed
+/// 2^31-1 octets" (RFC 9113, section 6.9.1). Twice, as the window may be empty.
+fn overflow() -> Vec<u8> {
+    let head = Head {
+        length: 4,
+        kind: FrameType::WINDOW_UPDATE,
+        flags: Flags::NONE,
+        stream: StreamId::CONNECTION,
+    };
+    let most = (MAX_WINDOW as u32).to_be_bytes();
+    [&head.encode()[..], &most].concat().repeat(2)
 }
 
 /// A `WINDOW_UPDATE`: `None` if the stack is told later.

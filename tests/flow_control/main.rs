@@ -21,6 +21,7 @@ mod goaway;
 mod hints;
 mod many;
 mod outside;
+mod overrun;
 mod pings;
 mod resets;
 mod sender;

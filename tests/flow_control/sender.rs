@@ -168,6 +168,19 @@ impl Sender {
         }
     }
 
+    /// Receives until the other end refuses the connection; with which error code.
+    pub(crate) async fn refused(&mut self) -> u32 {
+        while let Some(received) = self.peer.frame().await {
+            if received.is(FrameType::GOAWAY)
+                && let Some(&code) = received.payload[4..].first_chunk()
+                && code != [0; 4]
+            {
+                return u32::from_be_bytes(code);
+            }
+        }
+        panic!("the connection has ended without an error")
+    }
+
     /// Receives what is there.
     pub(crate) async fn catch_up(&mut self) {
         loop {

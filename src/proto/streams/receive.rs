@@ -36,6 +36,13 @@ impl Streams {
         }
     }
 
+    /// A frame of the stack went out without being looked at.
+    pub(crate) fn overlooked(&mut self, head: Head) {
+        if let Some(windows) = &mut self.windows {
+            windows.overlooked(head);
+        }
+    }
+
     /// A parameter of the stack's SETTINGS goes out, or the front of its GOAWAY.
     pub(crate) fn sends_parameter(&mut self, lead: &Lead) {
         let Some(windows) = &mut self.windows else {
@@ -78,14 +85,17 @@ impl Streams {
         }
     }
 
-    /// The head of a DATA frame of the peer's has come.
-    pub(crate) fn receives_data(&mut self, stream: StreamId, length: u32, ends: bool) {
-        if let Some(windows) = &mut self.windows {
-            windows.data(stream, length);
-            if ends {
-                self.receives_no_more(stream, true);
-            }
+    /// The head of a DATA frame of the peer's has come. `false` if that is more than
+    /// it was told it may send.
+    pub(crate) fn receives_data(&mut self, stream: StreamId, length: u32, ends: bool) -> bool {
+        let Some(windows) = &mut self.windows else {
+            return true;
+        };
+        let is_allowed = windows.data(stream, length);
+        if ends {
+            self.receives_no_more(stream, true);
         }
+        is_allowed
     }
 
     /// So much of it is padding, and, if it `ends`, the stream ends with it.

@@ -16,6 +16,9 @@
 //! stack remains the judge. Of a stream that is not known here both views differ by
 //! what they started with, and all else passes, which is always right.
 //!
+//! A peer that sends more than it was told of breaks the protocol (RFC 9113, section
+//! 6.9.1), which the stack cannot see: [`Windows::data`] says so.
+//!
 //! Time is what [`Windows::tick`] said last.
 
 pub(crate) mod estimate;
@@ -67,6 +70,11 @@ pub(crate) struct Windows {
     last_opened: u32,
     /// The highest stream of the peer's that the stack heeds.
     last_heeded: u32,
+    /// Something went to the peer that was not followed: it may have more credit
+    /// than is known here.
+    is_vague: bool,
+    /// The highest stream that got credit while it was not known.
+    last_passed: u32,
     /// Layers may find the streams.
     has_handles: bool,
     /// Streams whose peer waits, and it is not known yet if a layer watches.
@@ -135,6 +143,8 @@ impl Windows {
             passing: VecDeque::new(),
             last_opened: 0,
             last_heeded: u32::MAX,
+            is_vague: false,
+            last_passed: 0,
             has_handles: false,
             asking: Vec::new(),
             figures: Figures::default(),
@@ -196,6 +206,12 @@ impl Windows {
         }
     }
 
+    /// A frame of the stack went out without being looked at.
+    pub(crate) fn overlooked(&mut self, head: Head) {
+        self.is_vague |= matches!(head.kind, FrameType::SETTINGS | FrameType::WINDOW_UPDATE)
+            && !head.flags.contains(Flags::ACK);
+    }
+
     /// A client's stack sends HEADERS: if they open the stream, it may start with
     /// more than a floor.
     fn requests(&mut self, stream: StreamId) {
@@ -240,7 +256,10 @@ impl Windows {
                 record.ledger_mut().grant(increment);
                 self.consider(stream);
             }
-            None => self.passing.push_back((stream, increment)),
+            None => {
+                self.last_passed = self.last_passed.max(stream.get());
+                self.passing.push_back((stream, increment));
+            }
         }
     }
 
@@ -302,7 +321,10 @@ impl Windows {
         let limits = &self.limits;
         let window = Window::new(limits.initial, self.ceiling());
         let budget = limits.budget.clone();
-        let record = Record::new(self.initial, window, budget, self.has_handles);
+        let mut record = Record::new(self.initial, window, budget, self.has_handles);
+        if stream.get() <= self.last_passed {
+            record.set_vague();
+        }
         self.records.insert(stream, record);
         if start > self.limits.initial {
             self.resize(stream, start);
@@ -310,8 +332,12 @@ impl Windows {
         }
     }
 
-    /// The head of a DATA frame has come.
-    pub(crate) fn data(&mut self, stream: StreamId, length: u32) {
+    /// The head of a DATA frame has come. `false` if the peer must not have sent it:
+    /// "The sender MUST NOT send a flow-controlled frame with a length that exceeds
+    /// the space available in either of the flow-control windows advertised by the
+    /// receiver" (RFC 9113, section 6.9.1).
+    pub(crate) fn data(&mut self, stream: StreamId, length: u32) -> bool {
+        let is_allowed = self.allows(stream, length);
         self.estimate.received(length, self.now);
         self.pings.data();
         let connection = &mut self.connection;
@@ -332,6 +358,17 @@ impl Windows {
             self.figures.stops += u64::from(record.received(length));
             self.consider(stream);
         }
+        is_allowed
+    }
+
+    /// Whether the peer has so much credit, as far as that is known.
+    fn allows(&self, stream: StreamId, length: u32) -> bool {
+        let needed = i64::from(length);
+        let has = |told: i64| needed <= told || needed == 0;
+        let record = self.records.get(stream);
+        self.is_vague
+            || (has(self.connection.ledger.told())
+                && record.is_none_or(|record| record.told().is_none_or(has)))
     }
 
     /// So many octets of the last DATA frame of the stream are padding: nobody

@@ -44,6 +44,8 @@ pub(super) struct Record {
     closes_later: bool,
     question: Question,
     is_asking: bool,
+    /// The peer may have more credit than is known here.
+    is_vague: bool,
 }
 
 /// Whether a layer is going to watch the stream. Until that is known nothing counts
@@ -88,7 +90,17 @@ impl Record {
                 false => Question::Settled,
             },
             is_asking: false,
+            is_vague: false,
         }
+    }
+
+    pub(super) fn set_vague(&mut self) {
+        self.is_vague = true;
+    }
+
+    /// What the peer may send, if that is known for certain.
+    pub(super) fn told(&self) -> Option<i64> {
+        (!self.is_vague).then_some(self.ledger.told())
     }
 
     pub(super) fn attach(&mut self, state: &Arc<StreamState>) {

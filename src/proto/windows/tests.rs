@@ -82,6 +82,10 @@ impl Stack {
                     *self.unconsumed.entry(frame.stream).or_default() += content.len() as u64;
                     self.claim(frame.stream, padding);
                 }
+                FrameType::WINDOW_UPDATE => {
+                    let increment = i64::from(number(&frame.payload));
+                    assert!(increment < MAX_WINDOW, "the peer sent what it may");
+                }
                 _ => {}
             }
             let is_reset = frame.kind == FrameType::RST_STREAM;

@@ -59,6 +59,7 @@ impl WriteSide {
             self.outbound.observe(part, |head| {
                 frames.add(head.kind);
                 streams.sends(head);
+                streams.overlooked(head);
             });
         }
     }

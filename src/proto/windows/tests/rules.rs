@@ -5,6 +5,7 @@ use crate::PoolConfig;
 use crate::pool::BufferPool;
 use crate::proto::intake::Intake;
 use crate::proto::staged::Staged;
+use crate::proto::testing::parse;
 
 fn started(is_server: bool) -> Model {
     let mut model = Model::new(
@@ -161,4 +162,101 @@ fn b3_credit_does_not_wait_for_another_stream_that_has_none() {
     let mut note = |head: Head| seen.push((head.kind, head.stream.get()));
     while streams.next(16_384, &mut staged, &mut note) {}
     assert!(seen.contains(&(FrameType::WINDOW_UPDATE, 3)), "{seen:?}");
+}
+
+/// What the stack gets of DATA frames of these lengths on these streams.
+fn came(model: &mut Model, frames: &[(u32, usize)]) -> Vec<Raw> {
+    let mut octets = Vec::new();
+    for (stream, length) in frames {
+        let data = raw(FrameType::DATA, Flags::NONE, *stream, vec![1; *length]);
+        data.encode(&mut octets);
+    }
+    let mut runs = VecDeque::new();
+    model
+        .inbound
+        .process(&octets, 0, &mut runs, &mut model.streams);
+    let mut seen = Vec::new();
+    for run in runs {
+        match run {
+            Run::Pass(range) => seen.extend(&octets[range]),
+            Run::Octets(octets) => seen.extend(octets),
+            Run::Pause => {}
+        }
+    }
+    parse(&seen)
+}
+
+/// Whether the stack has to end the connection, and before which frame.
+fn refused(frames: &[Raw]) -> Option<usize> {
+    let at = frames
+        .iter()
+        .position(|f| f.kind == FrameType::WINDOW_UPDATE)?;
+    for frame in &frames[at..at + 2] {
+        assert_eq!((frame.kind, frame.stream), (FrameType::WINDOW_UPDATE, 0));
+        assert_eq!(i64::from(number(&frame.payload)), MAX_WINDOW);
+    }
+    assert_eq!(frames[at + 2].kind, FrameType::DATA);
+    Some(at)
+}
+
+#[test]
+fn rfc9113_6_9_1_data_that_a_stream_has_no_credit_for_is_refused() {
+    // The stack has granted 1 MiB.
+    let mut model = started(true);
+    let stream = model.open(usize::MAX);
+    model.deliver(usize::MAX);
+    model.has_handles = true;
+    model.watch(stream, None, None);
+    let all = came(&mut model, &[(stream, 16_384), (stream, 16_384)]);
+    assert_eq!((all.len(), refused(&all)), (2, None));
+    let all = came(
+        &mut model,
+        &[(stream, 16_384), (stream, 16_383), (stream, 0)],
+    );
+    assert_eq!((all.len(), refused(&all)), (3, None), "to the last octet");
+    let all = came(&mut model, &[(stream, 0), (stream, 1)]);
+    assert_eq!(refused(&all), Some(1));
+}
+
+#[test]
+fn rfc9113_6_9_1_data_that_the_connection_has_no_credit_for_is_refused() {
+    let flow = FlowControl::default().initial_window(65_535);
+    let mut model = Model::new(true, flow, false);
+    model.stack.asked.push_back(Some(1 << 20));
+    model.write(&[settings(&[(4, 1 << 20)])], usize::MAX);
+    model.deliver(usize::MAX);
+    // Nothing is told of the connection's window, which starts with 65,535.
+    let streams = [0; 3].map(|_| model.open(usize::MAX));
+    model.deliver(usize::MAX);
+    let all = came(&mut model, &streams.map(|stream| (stream, 16_384)));
+    assert_eq!(refused(&all), None);
+    let all = came(&mut model, &[(1, 16_383), (3, 0), (5, 1)]);
+    assert_eq!(refused(&all), Some(2));
+    // Whatever the stream.
+    let all = came(&mut model, &[(5, 0), (9, 1)]);
+    assert_eq!(refused(&all), Some(1));
+}
+
+#[test]
+fn who_may_have_more_credit_than_is_known_is_not_refused() {
+    let mut model = started(true);
+    // It passed before the stream was known.
+    model.streams.stack_grants(id(1), 100_000);
+    let streams = [0; 2].map(|_| model.open(usize::MAX));
+    model.deliver(usize::MAX);
+    model.apply(&Op::Grant(1 << 20), usize::MAX);
+    assert_eq!(refused(&came(&mut model, &[(1, 70_000)])), None);
+    assert_eq!(refused(&came(&mut model, &[(3, 70_000)])), Some(0));
+    assert_eq!(streams, [1, 3]);
+    // It went out without being looked at.
+    let mut model = started(true);
+    model.streams.overlooked(Head {
+        length: 4,
+        kind: FrameType::WINDOW_UPDATE,
+        flags: Flags::NONE,
+        stream: StreamId::CONNECTION,
+    });
+    model.open(usize::MAX);
+    model.deliver(usize::MAX);
+    assert_eq!(refused(&came(&mut model, &[(1, 1 << 20)])), None);
 }
