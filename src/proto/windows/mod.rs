@@ -337,7 +337,8 @@ impl Windows {
     /// the space available in either of the flow-control windows advertised by the
     /// receiver" (RFC 9113, section 6.9.1).
     pub(crate) fn data(&mut self, stream: StreamId, length: u32) -> bool {
-        let is_allowed = self.allows(stream, length);
+        let has = |told: i64| length == 0 || i64::from(length) <= told;
+        let mut is_allowed = has(self.connection.ledger.told());
         self.estimate.received(length, self.now);
         self.pings.data();
         let connection = &mut self.connection;
@@ -355,20 +356,11 @@ impl Windows {
         let size = wanted.max(connection.window.size());
         connection.window.set_size(size);
         if let Some(record) = self.records.get_mut(stream) {
+            is_allowed &= record.told().is_none_or(has);
             self.figures.stops += u64::from(record.received(length));
             self.consider(stream);
         }
-        is_allowed
-    }
-
-    /// Whether the peer has so much credit, as far as that is known.
-    fn allows(&self, stream: StreamId, length: u32) -> bool {
-        let needed = i64::from(length);
-        let has = |told: i64| needed <= told || needed == 0;
-        let record = self.records.get(stream);
-        self.is_vague
-            || (has(self.connection.ledger.told())
-                && record.is_none_or(|record| record.told().is_none_or(has)))
+        is_allowed || self.is_vague
     }
 
     /// So many octets of the last DATA frame of the stream are padding: nobody
