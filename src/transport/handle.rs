@@ -133,7 +133,9 @@ impl ConnectionHandle {
     /// As for [`ConnectionHandle::send_frames`];
     /// [`HandleError::Closed`] also if the connection ends before the peer
     /// answers.
-    pub fn ping(&self) -> impl Future<Output = Result<Duration, HandleError>> + Send + 'static {
+    pub fn ping(
+        &self,
+    ) -> impl Future<Output = Result<Duration, HandleError>> + Send + 'static + use<> {
         let (answer, round_trip) = oneshot::channel();
         let payload = RandomState::new().hash_one(0_u8).to_be_bytes();
         let sent = self.shared.request([Request {
