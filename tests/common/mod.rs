@@ -27,7 +27,12 @@ fn octet(seed: u64, at: u64) -> u8 {
 }
 
 pub fn pattern(seed: u64, len: u64) -> Vec<u8> {
-    (0..len).map(|at| octet(seed, at)).collect()
+    part(seed, 0, len)
+}
+
+/// The octets of a pattern from `at` on, for bodies that are made as they go.
+pub fn part(seed: u64, at: u64, len: u64) -> Vec<u8> {
+    (at..at + len).map(|at| octet(seed, at)).collect()
 }
 
 /// A hash of octets that does not depend on how they were cut.

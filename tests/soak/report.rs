@@ -1,0 +1,117 @@
+//! What a run has come to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::memory::Trend;
+use crate::rest::{Sample, Samples};
+use crate::world::World;
+
+const MIB: f64 = 1048576.0;
+
+/// By how much resident memory at rest may grow over the second half of a run: so
+/// much, or this share of what there is.
+const RESIDENT: (f64, f64) = (8.0 * MIB, 0.05);
+
+/// The same for what is allocated, which has no noise of the allocator's.
+const LIVE: f64 = 1.0 * MIB;
+
+#[derive(Debug)]
+pub(crate) struct Report {
+    samples: Samples,
+    last: Sample,
+    connections: u64,
+    counts: BTreeMap<String, u64>,
+    failures: u64,
+}
+
+impl Report {
+    pub(crate) fn new(world: &World, samples: Samples, last: Sample) -> Self {
+        Self {
+            samples,
+            last,
+            connections: world.tally.connections.load(SeqCst),
+            counts: world.tally.counts(),
+            failures: world.tally.failures(),
+        }
+    }
+
+    fn trend(of: &[Sample], what: impl Fn(&Sample) -> u64) -> Option<Trend> {
+        let samples: Vec<_> = of.iter().map(|s| (s.seconds, what(s))).collect();
+        Trend::of(&samples)
+    }
+
+    fn resident(&self) -> Option<Trend> {
+        Self::trend(&self.samples.rests, |sample| sample.resident)
+    }
+
+    fn live(&self) -> Option<Trend> {
+        Self::trend(&self.samples.rests, |sample| sample.live)
+    }
+
+    /// What is wrong.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if self.failures > 0 {
+            wrong.push(format!("{} failures, see above", self.failures));
+        }
+        if self.last.requests == 0 {
+            wrong.push("no request was answered".into());
+        }
+        if let Some(trend) = self.resident()
+            && trend.growth > (trend.mean * RESIDENT.1).max(RESIDENT.0)
+        {
+            wrong.push(format!("resident memory grows: {trend:?}"));
+        }
+        if let Some(trend) = self.live()
+            && trend.growth > LIVE
+        {
+            wrong.push(format!("what is allocated grows: {trend:?}"));
+        }
+        wrong
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sample {
+            seconds,
+            requests,
+            octets,
+            ..
+        } = self.last;
+        writeln!(f, "{:40} {:.1}", "minutes", seconds / 60.0)?;
+        writeln!(f, "{:40} {requests}", "requests")?;
+        writeln!(f, "{:40} {:.1}", "GB of bodies", octets as f64 / 1e9)?;
+        writeln!(f, "{:40} {}", "connections", self.connections)?;
+        for (what, count) in &self.counts {
+            writeln!(f, "{what:40} {count}")?;
+        }
+        writeln!(f, "{:40} {}", "rests", self.samples.rests.len())?;
+        let busy = Self::trend(&self.samples.busy, |sample| sample.resident);
+        let of = [
+            ("resident under load", busy),
+            ("resident at rest", self.resident()),
+            ("allocated at rest", self.live()),
+        ];
+        for (what, trend) in of {
+            let Some(trend) = trend else { continue };
+            let (mean, slope) = (trend.mean / MIB, trend.kib_per_minute());
+            let growth = trend.growth / 1024.0;
+            let what = format!("{what}, second half");
+            writeln!(
+                f,
+                "{what:40} {mean:.1} MiB, {slope:+.1} KiB/min, {growth:+.1} KiB"
+            )?;
+        }
+        let most = |what: fn(&Sample) -> u64| self.samples.busy.iter().map(what).max();
+        let most = |what| most(what).unwrap_or(0);
+        writeln!(f, "{:40} {}", "most buffers held", most(|s| s.outstanding))?;
+        let budget = most(|s| s.budget) as f64 / MIB;
+        writeln!(f, "{:40} {budget:.1} MiB", "most of the windows' budget")?;
+        let connections = most(|s| s.connections as u64);
+        writeln!(f, "{:40} {connections}", "most connections")?;
+        write!(f, "{:40} {}", "failures", self.failures)
+    }
+}
