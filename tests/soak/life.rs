@@ -49,7 +49,7 @@ pub(crate) async fn slot(routes: Arc<Routes>, mut random: Random) {
     }
 }
 
-/// Makes a connection that lasts, until it is lost.
+/// Makes a connection that lasts, until it is lost or nothing is to be left.
 pub(crate) async fn lasting(routes: Arc<Routes>, mut random: Random) {
     let world = &routes.world;
     while !world.stop.load(SeqCst) {
@@ -61,6 +61,9 @@ pub(crate) async fn lasting(routes: Arc<Routes>, mut random: Random) {
         };
         while !life.is_over() && !world.stop.load(SeqCst) {
             life.traffic().await;
+            if world.clean.load(SeqCst) {
+                break;
+            }
             // Open, and idle, in a rest.
             drop(guard.take());
             sleep(Duration::from_millis(10)).await;

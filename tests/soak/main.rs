@@ -65,7 +65,7 @@ const LASTING: u64 = 4;
 /// What the allocator of the C library is told, so that what is free goes back to
 /// the system. It reads them when a process starts.
 const ALLOCATOR: [(&str, &str); 3] = [
-    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_ARENA_MAX", "1"),
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
     ("MALLOC_TRIM_THRESHOLD_", "131072"),
 ];

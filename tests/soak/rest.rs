@@ -15,6 +15,9 @@ const RESTS: u32 = 20;
 const SHORTEST: Duration = Duration::from_secs(4);
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// Rests in a run for which no connection is left.
+const CLEAN: u32 = 8;
+
 /// What is samples at a time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
@@ -63,6 +66,7 @@ pub(crate) struct Samples {
 pub(crate) async fn rests(world: &World, time: Duration) -> Samples {
     let end = Instant::now() + time;
     let round = (time / RESTS).clamp(SHORTEST, LONGEST);
+    let each = (time.div_duration_f64(round) as u32 / CLEAN).max(2);
     let seconds = time.as_secs() as usize;
     let mut samples = Samples {
         // So that what is measured does not grow by the measuring.
@@ -75,6 +79,8 @@ pub(crate) async fn rests(world: &World, time: Duration) -> Samples {
             sleep(Duration::from_secs(1).min(until - Instant::now())).await;
             samples.busy.push(Sample::take(world));
         }
+        let is_clean = (samples.rests.len() as u32 + 1).is_multiple_of(each);
+        world.clean.store(is_clean, SeqCst);
         world.resting.store(true, SeqCst);
         // Each request has its own limit, and some may wait for one another.
         let Ok(rest) = timeout(2 * HANG, world.gate.write()).await else {
@@ -90,6 +96,7 @@ pub(crate) async fn rests(world: &World, time: Duration) -> Samples {
         world.tally.forget_handled();
         let is_last = Instant::now() >= end;
         world.stop.store(is_last, SeqCst);
+        world.clean.store(false, SeqCst);
         world.resting.store(false, SeqCst);
         drop(rest);
         if is_last {

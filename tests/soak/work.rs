@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use framewright::{FlowHint, HandleError, StreamHandle};
+use framewright::{ConnectionHandle, FlowHint, HandleError, StreamHandle};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -152,11 +152,8 @@ pub(crate) async fn request(connection: Connection, kind: Kind, mut random: Rand
             }
         }
         Err(_) => {
-            let stats = connection
-                .client
-                .handle
-                .as_ref()
-                .map(|handle| handle.stats());
+            let handle = connection.client.handle.as_ref();
+            let stats = handle.map(ConnectionHandle::stats);
             let what = what();
             world.tally.fail(format_args!(
                 "{what}: hangs (handled: {handled}), {stats:?}"

@@ -31,7 +31,9 @@ pub(crate) struct World {
     pub(crate) budget: WindowBudget,
     /// Whether nothing new is to be begun before a rest.
     pub(crate) resting: AtomicBool,
-    /// Whether connections that last are to end too.
+    /// Whether connections that last are to end for that, too.
+    pub(crate) clean: AtomicBool,
+    /// Whether all is to end.
     pub(crate) stop: AtomicBool,
     /// Whoever makes traffic has this for reading, and a rest for writing.
     pub(crate) gate: RwLock<()>,
@@ -45,6 +47,7 @@ impl World {
             pool: BufferPool::new(PoolConfig::default()),
             budget: WindowBudget::new(BUDGET),
             resting: AtomicBool::new(false),
+            clean: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             gate: RwLock::new(()),
             large: Arc::new(Semaphore::new(LARGE)),
