@@ -235,6 +235,23 @@ async fn handles_ping_and_send_frames_between_those_of_hyper() {
     assert!(stats.frames_per_write() > 0.5, "{stats:?}");
 }
 
+/// As a function returns it whose own the handle is.
+fn ping_of(
+    handle: ConnectionHandle,
+) -> impl Future<Output = Result<std::time::Duration, HandleError>> {
+    handle.ping()
+}
+
+#[tokio::test]
+async fn a_ping_outlives_its_handle() {
+    let (mut sender, handle) = with_handle().await;
+    let ping = ping_of(handle);
+    let fetch = download(&mut sender, 1, 1_000, 1_000);
+    let (round_trip, fetched) = tokio::join!(ping, fetch);
+    fetched.expect("no error");
+    round_trip.expect("an answer");
+}
+
 #[tokio::test]
 async fn handles_refuse_what_belongs_to_the_stack_and_what_is_malformed() {
     let (mut sender, handle) = with_handle().await;
