@@ -15,6 +15,10 @@ use tokio::time::{Sleep, sleep};
 use crate::common::{BoxError, part};
 use crate::random::Random;
 
+/// h2 takes many smaller frames, before they are read, for an attack. So only the last
+/// chunk of a body may be one.
+const SMALL: u64 = 256;
+
 /// A body of the pattern in chunks of random sizes, with a trailer or an error at
 /// its end.
 pub(crate) struct Chunks {
@@ -40,7 +44,7 @@ impl Chunks {
             seed,
             at: 0,
             len,
-            largest: largest.max(1),
+            largest: largest.max(SMALL),
             trailer: false,
             fail_at: None,
             random: Random::new(seed ^ len),
@@ -89,9 +93,8 @@ impl Body for Chunks {
         if self.at < self.len {
             let most = self.largest.min(self.len - self.at);
             // Small ones are the more frequent.
-            let most = most.min((most >> self.random.below(4)).max(256));
-            // h2 takes many small frames at a time for an attack.
-            let n = self.random.between(most.min(256), most).max(1);
+            let most = most.min((most >> self.random.below(4)).max(SMALL));
+            let n = self.random.between(most.min(SMALL), most);
             let chunk = part(self.seed, self.at, n);
             self.at += n;
             if self.pauses > 0 && self.random.percent(20) {

@@ -20,7 +20,7 @@ const RESIDENT: (f64, f64) = (16.0 * MIB, 0.05);
 const IDLE: f64 = 4.0 * MIB;
 
 /// And while no connection is open, where there is no such noise.
-const CLEAN: f64 = 0.25 * MIB;
+const CLEAN: f64 = 0.125 * MIB;
 
 #[derive(Debug)]
 pub(crate) struct Report {

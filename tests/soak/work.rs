@@ -276,7 +276,7 @@ impl Work<'_> {
     /// The largest chunk.
     fn largest(&mut self) -> u64 {
         match self.len {
-            0..5_000 => self.random.between(1, 5_000),
+            0..5_000 => self.random.between(256, 5_000),
             5_000..200_000 => self.random.between(500, 100_000),
             _ => self.random.between(16_000, 300_000),
         }
