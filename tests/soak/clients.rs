@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use framewright::tls::TicketStore;
 use framewright::{
-    ClientFlowControlLayer, ClientPriorityLayer, ConnectionHandle, Connector, Transport,
+    ClientFlowControlLayer, ClientPriorityLayer, ConnectionHandle, Connector, ConnectorStats,
+    Transport,
 };
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
@@ -74,6 +75,11 @@ impl Dialer {
             connector,
             stock: Arc::new(stock).into(),
         }
+    }
+
+    /// What the connector has done.
+    pub(crate) fn stats(&self) -> ConnectorStats {
+        self.connector.stats()
     }
 
     /// Connects; whether the socket `resets` when it is closed.

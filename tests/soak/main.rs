@@ -43,6 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
+use framewright::ConnectorStats;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -199,9 +200,15 @@ async fn run(time: Duration, mut random: Random) -> Report {
         server.task.abort();
     }
     let left = rest::left_over(&world, 0, 0).await;
+    let ConnectorStats {
+        full_handshakes,
+        resumed_handshakes,
+        ..
+    } = routes.dialer.stats();
+    let handshakes = (full_handshakes, resumed_handshakes);
     // What the links' threads have is not the runtime's.
     drop((routes, lines));
-    Report::new(&world, rests, left)
+    Report::new(&world, handshakes, rests, left)
 }
 
 /// Cuts a link now and then.

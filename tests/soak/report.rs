@@ -27,13 +27,21 @@ pub(crate) struct Report {
     samples: Samples,
     last: Sample,
     connections: u64,
+    /// The connector's, full and resumed.
+    handshakes: (u64, u64),
     counts: BTreeMap<String, u64>,
     failures: u64,
 }
 
 impl Report {
-    pub(crate) fn new(world: &World, samples: Samples, last: Sample) -> Self {
+    pub(crate) fn new(
+        world: &World,
+        handshakes: (u64, u64),
+        samples: Samples,
+        last: Sample,
+    ) -> Self {
         Self {
+            handshakes,
             samples,
             last,
             connections: world.tally.connections.load(SeqCst),
@@ -97,14 +105,17 @@ impl fmt::Display for Report {
             octets,
             ..
         } = self.last;
-        writeln!(f, "{:40} {:.1}", "minutes", seconds / 60.0)?;
-        writeln!(f, "{:40} {requests}", "requests")?;
-        writeln!(f, "{:40} {:.1}", "GB of bodies", octets as f64 / 1e9)?;
-        writeln!(f, "{:40} {}", "connections", self.connections)?;
+        writeln!(f, "{:44} {:.1}", "minutes", seconds / 60.0)?;
+        writeln!(f, "{:44} {requests}", "requests")?;
+        writeln!(f, "{:44} {:.1}", "GB of bodies", octets as f64 / 1e9)?;
+        writeln!(f, "{:44} {}", "connections", self.connections)?;
+        let (full, resumed) = self.handshakes;
+        let handshakes = "TLS handshakes of the connector";
+        writeln!(f, "{handshakes:44} {full} full, {resumed} resumed")?;
         for (what, count) in &self.counts {
-            writeln!(f, "{what:40} {count}")?;
+            writeln!(f, "{what:44} {count}")?;
         }
-        writeln!(f, "{:40} {}", "rests", self.samples.rests.len())?;
+        writeln!(f, "{:44} {}", "rests", self.samples.rests.len())?;
         let busy = Self::trend(&self.samples.busy, |sample| sample.resident);
         let of = [
             ("resident under load", busy),
@@ -113,22 +124,25 @@ impl fmt::Display for Report {
             ("allocated with no connection", self.clean()),
         ];
         for (what, trend) in of {
-            let Some(trend) = trend else { continue };
+            let what = format!("{what}, second half");
+            let Some(trend) = trend else {
+                writeln!(f, "{what:44} too few samples to judge")?;
+                continue;
+            };
             let (mean, slope) = (trend.mean / MIB, trend.kib_per_minute());
             let growth = trend.growth / 1024.0;
-            let what = format!("{what}, second half");
             writeln!(
                 f,
-                "{what:40} {mean:.1} MiB, {slope:+.1} KiB/min, {growth:+.1} KiB"
+                "{what:44} {mean:.1} MiB, {slope:+.1} KiB/min, {growth:+.1} KiB"
             )?;
         }
         let most = |what: fn(&Sample) -> u64| self.samples.busy.iter().map(what).max();
         let most = |what| most(what).unwrap_or(0);
-        writeln!(f, "{:40} {}", "most buffers held", most(|s| s.outstanding))?;
+        writeln!(f, "{:44} {}", "most buffers held", most(|s| s.outstanding))?;
         let budget = most(|s| s.budget) as f64 / MIB;
-        writeln!(f, "{:40} {budget:.1} MiB", "most of the windows' budget")?;
+        writeln!(f, "{:44} {budget:.1} MiB", "most of the windows' budget")?;
         let connections = most(|s| s.connections as u64);
-        writeln!(f, "{:40} {connections}", "most connections")?;
-        write!(f, "{:40} {}", "failures", self.failures)
+        writeln!(f, "{:44} {connections}", "most connections")?;
+        write!(f, "{:44} {}", "failures", self.failures)
     }
 }

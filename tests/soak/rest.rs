@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Rests in a run for which no connection is left.
 const CLEAN: u32 = 8;
 
-/// What is samples at a time.
+/// What there is at a time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) seconds: f64,
