@@ -236,6 +236,7 @@ async fn handles_ping_and_send_frames_between_those_of_hyper() {
 }
 
 /// As a function returns it whose own the handle is.
+#[expect(clippy::needless_pass_by_value, reason = "that is what it is about")]
 fn ping_of(
     handle: ConnectionHandle,
 ) -> impl Future<Output = Result<std::time::Duration, HandleError>> {
