@@ -162,10 +162,16 @@
 //!
 //! [hyper]: https://docs.rs/hyper
 
+// Fuzzers use a part of what the tests have.
+#![cfg_attr(fuzzing, allow(dead_code, unused_imports, unused_macros))]
+
 mod config;
 mod connect;
 mod flow_control;
 mod frame_writer;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "layer")]
 pub mod layer;
 #[cfg(feature = "listener")]

@@ -8,8 +8,8 @@ mod ready;
 mod report;
 mod shared;
 mod source;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;
 
 pub use config::FrameWriterConfig;
 pub use flush::Flush;

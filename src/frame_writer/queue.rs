@@ -96,7 +96,7 @@ impl Queue {
         self.lane.next() == Next::Nothing && self.streams.is_empty()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_at_rest(&self) -> bool {
         self.is_empty()
             && self.scheduler.is_empty()

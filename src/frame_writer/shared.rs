@@ -94,7 +94,7 @@ impl Shared {
     }
 
     /// Whether nothing is kept of any stream.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_at_rest(&self) -> bool {
         self.queue.is_at_rest() && self.batch.is_empty() && self.waiters.is_empty()
     }

@@ -1,5 +1,6 @@
+#[cfg(test)]
 mod io;
-mod model;
+pub(crate) mod model;
 mod rules;
 mod wire;
 

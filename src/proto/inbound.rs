@@ -505,5 +505,5 @@ fn pass(runs: &mut VecDeque<Run>, range: Range<usize>) {
     }
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;

@@ -36,6 +36,6 @@ pub(crate) mod stream_set;
 pub(crate) mod stream_state;
 pub(crate) mod streams;
 pub(crate) mod tag;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod testing;
 pub(crate) mod windows;

@@ -26,7 +26,7 @@ use std::num::NonZeroU32;
 use self::in_order::InOrder;
 use super::{head::StreamId, priority::Priority, stream_map::StreamMap};
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod tests;
 
 /// The streams that have something to send, in the order of RFC 9218.
@@ -105,7 +105,7 @@ impl Scheduler {
     }
 
     /// Whether no stream waits.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }

@@ -150,6 +150,11 @@ fn octets(n: usize, seed: u8) -> Vec<u8> {
 /// types, header blocks in fragments, padding, unknown types. What cannot be
 /// cut keeps to 16,384 octets.
 pub(crate) fn frames(max: usize) -> impl Strategy<Value = Vec<Raw>> {
+    proptest::collection::vec(group(max), 0..14).prop_map(|groups| groups.concat())
+}
+
+/// One of them, or the frames of one header block.
+pub(crate) fn group(max: usize) -> impl Strategy<Value = Vec<Raw>> {
     let stream = || prop_oneof![Just(1_u32), Just(3), Just(5), 1..1_u32 << 31];
     let data =
         (stream(), size(max), any::<u8>(), any::<bool>()).prop_map(|(stream, n, seed, end)| {
@@ -236,11 +241,7 @@ pub(crate) fn frames(max: usize) -> impl Strategy<Value = Vec<Raw>> {
                 payload: octets(n, seed),
             }]
         });
-    proptest::collection::vec(
-        prop_oneof![4 => data, 1 => padded, 2 => block, 2 => other],
-        0..14,
-    )
-    .prop_map(|groups| groups.concat())
+    prop_oneof![4 => data, 1 => padded, 2 => block, 2 => other]
 }
 
 /// Sizes of chunks, to be used in turn: small ones, large ones and both.

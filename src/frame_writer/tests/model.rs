@@ -13,6 +13,7 @@ use super::{
     },
     writer,
 };
+use crate::fuzzing::Source;
 use crate::{
     EndStream, Flags, Frame, FrameError, FrameType, Padding, Priority,
     proto::{batch::Batch, scheduler::tests::Naive},
@@ -337,126 +338,138 @@ fn bad(which: u8, id: u32) -> Frame {
     }
 }
 
+fn check(ops: Vec<Op>) {
+    let writer = writer();
+    let mut model = Model {
+        limit: 16_384,
+        ..Model::default()
+    };
+    // What is not written in the course of it is at the end.
+    let ops = ops.into_iter().chain([Op::Write(usize::MAX)]);
+    for op in ops {
+        let before = writer.queued_octets();
+        let (result, taken) = match op {
+            Op::Data(id, lengths, ends) => {
+                let chunks: Vec<_> = lengths.into_iter().map(octets).collect();
+                let taken = model.data(id, &chunks.concat(), None, ends);
+                (writer.push_data(stream(id), chunks, end(ends)), taken)
+            }
+            Op::Region(id, length, padding, ends) => {
+                let source = octets(length + 20);
+                let zeros = vec![0; padding.into()];
+                let taken = model.data(id, &source[7..length + 7], Some(zeros), ends);
+                let padding = Padding::Octets(padding);
+                let length = length as u64;
+                let source = &source[..];
+                let id = stream(id);
+                (
+                    writer.push_data_region(id, source, 7, length, padding, end(ends)),
+                    taken,
+                )
+            }
+            Op::RawData(id, length, padding, ends) => {
+                let data = octets(length);
+                let padding = padding.map(|length| vec![0; length.into()]);
+                let mut flags = end(ends).flag();
+                let mut payload = data.to_vec();
+                if let Some(padding) = &padding {
+                    flags = flags.with(Flags::PADDED);
+                    payload.insert(0, padding.len() as u8);
+                    payload.extend_from_slice(padding);
+                }
+                let taken = model.data(id, &data, padding, ends);
+                let frame = Frame::from_parts(FrameType::DATA, flags, stream(id), payload);
+                (writer.push(frame), taken)
+            }
+            Op::Headers(id, length, ends) => {
+                let block = octets(length);
+                let frame = Frame::headers(stream(id), block.clone(), end(ends));
+                let taken = model.other(as_parsed(&frame));
+                (writer.push_headers(stream(id), block, end(ends)), taken)
+            }
+            Op::PaddedHeaders(id, length, padding) => {
+                let mut payload = vec![padding];
+                payload.extend_from_slice(&octets(5 + length + usize::from(padding)));
+                let flags = Flags(END_HEADERS | PADDED | 0x20);
+                let frame = Frame::from_parts(FrameType::HEADERS, flags, stream(id), payload);
+                let taken = model.other(as_parsed(&frame));
+                (writer.push(frame), taken)
+            }
+            Op::Promise(id, length) => {
+                let payload = octets(4 + length);
+                let flags = Flags::END_HEADERS;
+                let frame = Frame::from_parts(FrameType::PUSH_PROMISE, flags, stream(id), payload);
+                let taken = model.other(as_parsed(&frame));
+                (writer.push(frame), taken)
+            }
+            Op::Reset(id) => {
+                let frame = Frame::rst_stream(stream(id), 8);
+                let taken = model.other(as_parsed(&frame));
+                (writer.push(frame), taken)
+            }
+            Op::Control(which) => {
+                let frame = control(which);
+                let taken = model.other(as_parsed(&frame));
+                (writer.push(frame), taken)
+            }
+            Op::SetPriority(id, priority) => {
+                model.priority(id, priority);
+                writer.set_priority(stream(id), priority);
+                (Ok(()), true)
+            }
+            Op::Prioritized(id, length, priority) => {
+                let data = octets(length);
+                let taken = model.data(id, &data, None, false);
+                if taken {
+                    model.priority(id, priority);
+                }
+                let frame = Frame::data(stream(id), data, EndStream::No);
+                (writer.push_prioritized(frame, priority), taken)
+            }
+            Op::Cancel(id) => {
+                assert_eq!(writer.cancel(stream(id)), model.cancel(id));
+                (Ok(()), true)
+            }
+            Op::Limit(limit) => {
+                model.limit = limit as usize;
+                (writer.set_max_frame_size(limit), true)
+            }
+            Op::Bad(which, id) => (writer.push(bad(which, id)), false),
+            Op::Write(count) => {
+                for _ in 0..count {
+                    let mut batch = Batch::default();
+                    let any = writer
+                        .shared
+                        .lock()
+                        .queue
+                        .write_next(&mut batch, &writer.pool);
+                    let frames = parse(&batch.take().concat());
+                    let expected = model.next();
+                    assert_eq!(any, expected.is_some());
+                    if !any {
+                        break;
+                    }
+                    let fits = |f: &Parsed| f.payload.len() <= model.limit.max(64);
+                    assert!(frames.iter().all(fits));
+                    assert_eq!(frames, expected.unwrap());
+                }
+                (Ok(()), true)
+            }
+        };
+        assert_eq!(result.is_ok(), taken, "{result:?}");
+        if !taken {
+            assert_eq!(writer.queued_octets(), before);
+        }
+    }
+    assert!(writer.is_empty());
+    assert_eq!(writer.queued_octets(), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn writes_the_frames_that_a_naive_model_writes(ops in prop::collection::vec(op(), 1..60)) {
-        let writer = writer();
-        let mut model = Model { limit: 16_384, ..Model::default() };
-        // What is not written in the course of it is at the end.
-        let ops = ops.into_iter().chain([Op::Write(usize::MAX)]);
-        for op in ops {
-            let before = writer.queued_octets();
-            let (result, taken) = match op {
-                Op::Data(id, lengths, ends) => {
-                    let chunks: Vec<_> = lengths.into_iter().map(octets).collect();
-                    let taken = model.data(id, &chunks.concat(), None, ends);
-                    (writer.push_data(stream(id), chunks, end(ends)), taken)
-                }
-                Op::Region(id, length, padding, ends) => {
-                    let source = octets(length + 20);
-                    let zeros = vec![0; padding.into()];
-                    let taken = model.data(id, &source[7..length + 7], Some(zeros), ends);
-                    let padding = Padding::Octets(padding);
-                    let length = length as u64;
-                    let source = &source[..];
-                    let id = stream(id);
-                    (writer.push_data_region(id, source, 7, length, padding, end(ends)), taken)
-                }
-                Op::RawData(id, length, padding, ends) => {
-                    let data = octets(length);
-                    let padding = padding.map(|length| vec![0; length.into()]);
-                    let mut flags = end(ends).flag();
-                    let mut payload = data.to_vec();
-                    if let Some(padding) = &padding {
-                        flags = flags.with(Flags::PADDED);
-                        payload.insert(0, padding.len() as u8);
-                        payload.extend_from_slice(padding);
-                    }
-                    let taken = model.data(id, &data, padding, ends);
-                    let frame = Frame::from_parts(FrameType::DATA, flags, stream(id), payload);
-                    (writer.push(frame), taken)
-                }
-                Op::Headers(id, length, ends) => {
-                    let block = octets(length);
-                    let frame = Frame::headers(stream(id), block.clone(), end(ends));
-                    let taken = model.other(as_parsed(&frame));
-                    (writer.push_headers(stream(id), block, end(ends)), taken)
-                }
-                Op::PaddedHeaders(id, length, padding) => {
-                    let mut payload = vec![padding];
-                    payload.extend_from_slice(&octets(5 + length + usize::from(padding)));
-                    let flags = Flags(END_HEADERS | PADDED | 0x20);
-                    let frame = Frame::from_parts(FrameType::HEADERS, flags, stream(id), payload);
-                    let taken = model.other(as_parsed(&frame));
-                    (writer.push(frame), taken)
-                }
-                Op::Promise(id, length) => {
-                    let payload = octets(4 + length);
-                    let flags = Flags::END_HEADERS;
-                    let frame =
-                        Frame::from_parts(FrameType::PUSH_PROMISE, flags, stream(id), payload);
-                    let taken = model.other(as_parsed(&frame));
-                    (writer.push(frame), taken)
-                }
-                Op::Reset(id) => {
-                    let frame = Frame::rst_stream(stream(id), 8);
-                    let taken = model.other(as_parsed(&frame));
-                    (writer.push(frame), taken)
-                }
-                Op::Control(which) => {
-                    let frame = control(which);
-                    let taken = model.other(as_parsed(&frame));
-                    (writer.push(frame), taken)
-                }
-                Op::SetPriority(id, priority) => {
-                    model.priority(id, priority);
-                    writer.set_priority(stream(id), priority);
-                    (Ok(()), true)
-                }
-                Op::Prioritized(id, length, priority) => {
-                    let data = octets(length);
-                    let taken = model.data(id, &data, None, false);
-                    if taken {
-                        model.priority(id, priority);
-                    }
-                    let frame = Frame::data(stream(id), data, EndStream::No);
-                    (writer.push_prioritized(frame, priority), taken)
-                }
-                Op::Cancel(id) => {
-                    prop_assert_eq!(writer.cancel(stream(id)), model.cancel(id));
-                    (Ok(()), true)
-                }
-                Op::Limit(limit) => {
-                    model.limit = limit as usize;
-                    (writer.set_max_frame_size(limit), true)
-                }
-                Op::Bad(which, id) => (writer.push(bad(which, id)), false),
-                Op::Write(count) => {
-                    for _ in 0..count {
-                        let mut batch = Batch::default();
-                        let any =
-                            writer.shared.lock().queue.write_next(&mut batch, &writer.pool);
-                        let frames = parse(&batch.take().concat());
-                        let expected = model.next();
-                        prop_assert_eq!(any, expected.is_some());
-                        if !any {
-                            break;
-                        }
-                        let fits = |f: &Parsed| f.payload.len() <= model.limit.max(64);
-                        prop_assert!(frames.iter().all(fits));
-                        prop_assert_eq!(frames, expected.unwrap());
-                    }
-                    (Ok(()), true)
-                }
-            };
-            prop_assert_eq!(result.is_ok(), taken, "{:?}", result);
-            if !taken {
-                prop_assert_eq!(writer.queued_octets(), before);
-            }
-        }
-        prop_assert!(writer.is_empty());
-        prop_assert_eq!(writer.queued_octets(), 0);
+        check(ops);
     }
 }
 
@@ -476,4 +489,9 @@ fn the_bad_frames_of_the_model_fail_as_they_should() {
     assert!(matches!(errors[5], FrameError::PayloadSize { .. }));
     assert!(matches!(errors[6], FrameError::NeedsConnection { .. }));
     assert!(matches!(errors[7], FrameError::PayloadTooLarge(_)));
+}
+
+/// As above, with operations that a fuzzer makes.
+pub(crate) fn fuzz(mut source: Source<'_>) {
+    check(source.each(120, &op()));
 }

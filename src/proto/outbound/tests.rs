@@ -1,10 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fuzzing::Source;
 use crate::proto::cut::MIN_PIECE;
 use crate::proto::head::StreamId;
 use crate::proto::streams::tests::ends::raw;
-use crate::proto::testing::{Raw, chunks, frames, meaning, parse};
+use crate::proto::testing::{Raw, chunks, frames, group, meaning, parse};
 
 /// Runs all of `input` through, in these chunks, and with these bounds on
 /// payload.
@@ -61,90 +62,248 @@ fn without_block_padding(frames: &[Raw], limit: usize) -> Vec<Raw> {
     frames
 }
 
+fn limit() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(16_384_u32), 16_384..40_000_u32, Just(1 << 20)]
+}
+
+fn check_meaning(frames: &[Raw], limit: u32, chunks: &[usize], bounds: &[usize]) {
+    let input = encode(frames);
+    let mut outbound = Outbound::new();
+    outbound.set_limit(limit);
+    let wire = parse(&cut(&mut outbound, &input, chunks, bounds));
+
+    let limit = limit as usize;
+    for frame in &wire {
+        assert!(
+            frame.payload.len() <= limit,
+            "{:?} is over the limit",
+            frame.kind
+        );
+    }
+    let before = meaning(&without_block_padding(frames, limit));
+    assert!(meaning(&wire) == before);
+
+    // F4: no piece under 256 octets that was not so before. What flow
+    // control counts is the same.
+    let data = |frames: &[Raw]| -> Vec<usize> {
+        let data = frames.iter().filter(|f| f.kind == FrameType::DATA);
+        data.map(|f| f.payload.len()).collect()
+    };
+    let small = |frames: &[Raw]| {
+        data(frames)
+            .into_iter()
+            .filter(|n| *n < MIN_PIECE)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(small(&wire), small(frames));
+    assert_eq!(
+        data(&wire).iter().sum::<usize>(),
+        data(frames).iter().sum::<usize>()
+    );
+    assert!(!outbound.in_block);
+}
+
+/// A server's first frame, which should be SETTINGS.
+fn first() -> impl Strategy<Value = Raw> {
+    (
+        prop_oneof![8 => Just(FrameType::SETTINGS), 1 => any::<u8>().prop_map(FrameType)],
+        prop_oneof![4 => Just(Flags::NONE), 1 => any::<u8>().prop_map(Flags)],
+        prop_oneof![8 => Just(0_u32), 1 => any::<u32>()],
+        prop_oneof![
+            4 => (0..20_usize).prop_map(|n| n * 6),
+            1 => Just(16_374_usize),
+            1 => Just(16_380_usize),
+            1 => 0..16_384_usize,
+        ],
+    )
+        .prop_map(|(kind, flags, stream, length)| Raw {
+            kind,
+            flags,
+            stream,
+            payload: vec![0xa5; length],
+        })
+}
+
+fn check_first_settings(first: &Raw, rest: &[Raw], chunks: &[usize], bounds: &[usize]) {
+    let Raw {
+        kind,
+        flags,
+        stream,
+        ..
+    } = *first;
+    let length = first.payload.len();
+    let mut input = encode(std::slice::from_ref(first));
+    input.extend(encode(rest));
+    let mut plain = Outbound::new();
+    let mut expected = cut(&mut plain, &input, chunks, bounds);
+    let gains = kind == FrameType::SETTINGS
+        && flags.0 & 1 == 0
+        && stream & (u32::MAX >> 1) == 0
+        && length.is_multiple_of(6)
+        && length + 6 <= 16_384;
+    if gains {
+        // The reserved bit is one that we do not set.
+        expected[5] &= 0x7f;
+        let longer = u32::try_from(length).unwrap() + 6;
+        expected[..3].copy_from_slice(&longer.to_be_bytes()[1..]);
+        expected.splice(9..9, [0, 9, 0, 0, 0, 1]);
+    }
+    let mut outbound = Outbound::new();
+    outbound.announce();
+    let mut same = outbound;
+    assert_eq!(same.first_settings(&input).is_some(), gains);
+    if let Some(n) = outbound.first_settings(&input) {
+        assert_eq!(n, 9 + length);
+    }
+    let followed = same.follow([&input[..9 + length]], |_| {});
+    assert_eq!(followed, !gains);
+
+    let mut outbound = Outbound::new();
+    outbound.announce();
+    let wire = cut(&mut outbound, &input, chunks, bounds);
+    assert!(wire == expected);
+    assert_eq!(outbound.at_boundary(), plain.at_boundary());
+    assert_eq!(outbound.first_settings(&input), None, "it is not the first");
+}
+
+fn check_limits(frames: &[Raw], limits: &[u32], chunks: &[usize]) {
+    let input = encode(frames);
+    let mut outbound = Outbound::new();
+    let mut wire = Vec::new();
+    let mut limits_at_head = Vec::new();
+    let mut at = 0;
+    for (size, limit) in chunks.iter().cycle().zip(limits.iter().cycle()) {
+        outbound.set_limit(*limit);
+        let mut chunk = &input[at..input.len().min(at + size)];
+        at += chunk.len();
+        loop {
+            let (n, out) = outbound.next(chunk, usize::MAX);
+            let consumed = &chunk[..n];
+            chunk = &chunk[n..];
+            match out {
+                Some(Wire::Head(lead)) => {
+                    limits_at_head.push(*limit as usize);
+                    wire.extend(lead.octets());
+                }
+                Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
+                None if n == 0 => break,
+                _ => {}
+            }
+        }
+        if at == input.len() {
+            break;
+        }
+    }
+    let wire = parse(&wire);
+    assert_eq!(wire.len(), limits_at_head.len());
+    for (frame, limit) in wire.iter().zip(limits_at_head) {
+        assert!(frame.payload.len() <= limit);
+    }
+    let (before, after) = (meaning(frames), meaning(&wire));
+    // Whether padding of a block was dropped depends on the limit of the
+    // moment, so the blocks are compared, and everything else.
+    assert!(after.blocks == before.blocks);
+    assert!(after.others == before.others);
+    assert!(after.streams == before.streams);
+}
+
+fn check_octets(octets: &[u8], chunks: &[usize]) {
+    // The limit is larger than any frame, so nothing is to be done.
+    let mut outbound = Outbound::new();
+    outbound.set_limit(Head::MAX_LENGTH);
+    let wire = cut(&mut outbound, octets, chunks, &[usize::MAX]);
+    let held = outbound.deframer.partial_head();
+    assert!([&wire[..], held].concat() == octets);
+}
+
+fn check_observed(frames: Vec<Raw>, chunks: &[usize], split: prop::sample::Index) {
+    let first = Raw {
+        kind: FrameType::SETTINGS,
+        flags: Flags::NONE,
+        stream: 0,
+        payload: vec![7; 12],
+    };
+    let frames = [vec![first], frames].concat();
+    let input = encode(&frames);
+    let split = split.index(input.len() + 1);
+    let mut outbound = Outbound::new();
+    outbound.set_limit(Head::MAX_LENGTH);
+    if split > 0 {
+        // Too late for that.
+        outbound.announce();
+    }
+    let mut seen = 0;
+    for chunk in input[..split].chunks(chunks[0]) {
+        outbound.observe(chunk, |_| seen += 1);
+    }
+    let mut wire = input[..split].to_vec();
+    wire.extend(cut(&mut outbound, &input[split..], chunks, &[usize::MAX]));
+    assert!(wire == input);
+    assert!(seen <= frames.len());
+}
+
+fn check_boundaries(frames: &[Raw], chunks: &[usize]) {
+    // A marker goes in wherever it may: the rest must still mean the same.
+    let input = encode(frames);
+    let marker = Raw {
+        kind: FrameType(0xbe),
+        flags: Flags::NONE,
+        stream: 0x5555,
+        payload: b"between".to_vec(),
+    };
+    let mut outbound = Outbound::new();
+    let mut wire = Vec::new();
+    let mut markers = 0;
+    for chunk in input.chunks(chunks[0].max(input.len() / 300 + 1)) {
+        let mut chunk = chunk;
+        loop {
+            if outbound.at_boundary() {
+                marker.encode(&mut wire);
+                markers += 1;
+            }
+            let (n, out) = outbound.next(chunk, 5_000);
+            let consumed = &chunk[..n];
+            chunk = &chunk[n..];
+            match out {
+                Some(Wire::Head(lead)) => wire.extend(lead.octets()),
+                Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
+                None if n == 0 => break,
+                _ => {}
+            }
+        }
+    }
+    let mut wire = parse(&wire);
+    meaning(&wire);
+    if !frames.is_empty() {
+        assert!(markers > 0);
+        assert!(wire[0] != marker, "the first frame is the stack's");
+    }
+    wire.retain(|frame| *frame != marker);
+    let limit = DEFAULT_MAX_FRAME_SIZE as usize;
+    assert!(meaning(&wire) == meaning(&without_block_padding(frames, limit)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn f3_f4_f5_any_sequence_means_the_same_within_the_limit(
         frames in frames(1 << 20),
-        limit in prop_oneof![Just(16_384_u32), 16_384..40_000_u32, Just(1 << 20)],
+        limit in limit(),
         chunks in chunks(),
         bounds in chunks(),
     ) {
-        let input = encode(&frames);
-        let mut outbound = Outbound::new();
-        outbound.set_limit(limit);
-        let wire = parse(&cut(&mut outbound, &input, &chunks, &bounds));
-
-        let limit = limit as usize;
-        for frame in &wire {
-            prop_assert!(frame.payload.len() <= limit, "{:?} is over the limit", frame.kind);
-        }
-        let before = meaning(&without_block_padding(&frames, limit));
-        prop_assert!(meaning(&wire) == before);
-
-        // F4: no piece under 256 octets that was not so before. What flow
-        // control counts is the same.
-        let data = |frames: &[Raw]| -> Vec<usize> {
-            let data = frames.iter().filter(|f| f.kind == FrameType::DATA);
-            data.map(|f| f.payload.len()).collect()
-        };
-        let small = |frames: &[Raw]| {
-            data(frames).into_iter().filter(|n| *n < MIN_PIECE).collect::<Vec<_>>()
-        };
-        prop_assert_eq!(small(&wire), small(&frames));
-        prop_assert_eq!(data(&wire).iter().sum::<usize>(), data(&frames).iter().sum::<usize>());
-        prop_assert!(!outbound.in_block);
+        check_meaning(&frames, limit, &chunks, &bounds);
     }
 
     #[test]
     fn rfc9218_2_1_a_first_settings_is_all_that_gains_a_parameter(
-        kind in prop_oneof![8 => Just(FrameType::SETTINGS), 1 => any::<u8>().prop_map(FrameType)],
-        flags in prop_oneof![4 => Just(Flags::NONE), 1 => any::<u8>().prop_map(Flags)],
-        stream in prop_oneof![8 => Just(0_u32), 1 => any::<u32>()],
-        length in prop_oneof![
-            4 => (0..20_usize).prop_map(|n| n * 6),
-            1 => Just(16_374_usize),
-            1 => Just(16_380_usize),
-            1 => 0..16_384_usize,
-        ],
+        first in first(),
         rest in frames(1 << 18),
         chunks in chunks(),
         bounds in chunks(),
     ) {
-        let first = Raw { kind, flags, stream, payload: vec![0xa5; length] };
-        let mut input = encode(std::slice::from_ref(&first));
-        input.extend(encode(&rest));
-        let mut plain = Outbound::new();
-        let mut expected = cut(&mut plain, &input, &chunks, &bounds);
-        let gains = kind == FrameType::SETTINGS
-            && flags.0 & 1 == 0
-            && stream & (u32::MAX >> 1) == 0
-            && length % 6 == 0
-            && length + 6 <= 16_384;
-        if gains {
-            // The reserved bit is one that we do not set.
-            expected[5] &= 0x7f;
-            let longer = u32::try_from(length).unwrap() + 6;
-            expected[..3].copy_from_slice(&longer.to_be_bytes()[1..]);
-            expected.splice(9..9, [0, 9, 0, 0, 0, 1]);
-        }
-        let mut outbound = Outbound::new();
-        outbound.announce();
-        let mut same = outbound;
-        prop_assert_eq!(same.first_settings(&input).is_some(), gains);
-        if let Some(n) = outbound.first_settings(&input) {
-            prop_assert_eq!(n, 9 + length);
-        }
-        let followed = same.follow([&input[..9 + length]], |_| {});
-        prop_assert_eq!(followed, !gains);
-
-        let mut outbound = Outbound::new();
-        outbound.announce();
-        let wire = cut(&mut outbound, &input, &chunks, &bounds);
-        prop_assert!(wire == expected);
-        prop_assert_eq!(outbound.at_boundary(), plain.at_boundary());
-        prop_assert_eq!(outbound.first_settings(&input), None, "it is not the first");
+        check_first_settings(&first, &rest, &chunks, &bounds);
     }
 
     #[test]
@@ -153,44 +312,7 @@ proptest! {
         limits in proptest::collection::vec(16_384..60_000_u32, 1..20),
         chunks in chunks(),
     ) {
-        let input = encode(&frames);
-        let mut outbound = Outbound::new();
-        let mut wire = Vec::new();
-        let mut limits_at_head = Vec::new();
-        let mut at = 0;
-        for (size, limit) in chunks.iter().cycle().zip(limits.iter().cycle()) {
-            outbound.set_limit(*limit);
-            let mut chunk = &input[at..input.len().min(at + size)];
-            at += chunk.len();
-            loop {
-                let (n, out) = outbound.next(chunk, usize::MAX);
-                let consumed = &chunk[..n];
-                chunk = &chunk[n..];
-                match out {
-                    Some(Wire::Head(lead)) => {
-                        limits_at_head.push(*limit as usize);
-                        wire.extend(lead.octets());
-                    }
-                    Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
-                    None if n == 0 => break,
-                    _ => {}
-                }
-            }
-            if at == input.len() {
-                break;
-            }
-        }
-        let wire = parse(&wire);
-        prop_assert_eq!(wire.len(), limits_at_head.len());
-        for (frame, limit) in wire.iter().zip(limits_at_head) {
-            prop_assert!(frame.payload.len() <= limit);
-        }
-        let (before, after) = (meaning(&frames), meaning(&wire));
-        // Whether padding of a block was dropped depends on the limit of the
-        // moment, so the blocks are compared, and everything else.
-        prop_assert!(after.blocks == before.blocks);
-        prop_assert!(after.others == before.others);
-        prop_assert!(after.streams == before.streams);
+        check_limits(&frames, &limits, &chunks);
     }
 
     #[test]
@@ -198,12 +320,7 @@ proptest! {
         octets in proptest::collection::vec(any::<u8>(), 0..2_000),
         chunks in chunks(),
     ) {
-        // The limit is larger than any frame, so nothing is to be done.
-        let mut outbound = Outbound::new();
-        outbound.set_limit(Head::MAX_LENGTH);
-        let wire = cut(&mut outbound, &octets, &chunks, &[usize::MAX]);
-        let held = outbound.deframer.partial_head();
-        prop_assert!([&wire[..], held].concat() == octets);
+        check_octets(&octets, &chunks);
     }
 
     #[test]
@@ -212,29 +329,7 @@ proptest! {
         chunks in chunks(),
         split in any::<prop::sample::Index>(),
     ) {
-        let first = Raw {
-            kind: FrameType::SETTINGS,
-            flags: Flags::NONE,
-            stream: 0,
-            payload: vec![7; 12],
-        };
-        let frames = [vec![first], frames].concat();
-        let input = encode(&frames);
-        let split = split.index(input.len() + 1);
-        let mut outbound = Outbound::new();
-        outbound.set_limit(Head::MAX_LENGTH);
-        if split > 0 {
-            // Too late for that.
-            outbound.announce();
-        }
-        let mut seen = 0;
-        for chunk in input[..split].chunks(chunks[0]) {
-            outbound.observe(chunk, |_| seen += 1);
-        }
-        let mut wire = input[..split].to_vec();
-        wire.extend(cut(&mut outbound, &input[split..], &chunks, &[usize::MAX]));
-        prop_assert!(wire == input);
-        prop_assert!(seen <= frames.len());
+        check_observed(frames, &chunks, split);
     }
 
     #[test]
@@ -242,44 +337,7 @@ proptest! {
         frames in frames(1 << 17),
         chunks in chunks(),
     ) {
-        // A marker goes in wherever it may: the rest must still mean the same.
-        let input = encode(&frames);
-        let marker = Raw {
-            kind: FrameType(0xbe),
-            flags: Flags::NONE,
-            stream: 0x5555,
-            payload: b"between".to_vec(),
-        };
-        let mut outbound = Outbound::new();
-        let mut wire = Vec::new();
-        let mut markers = 0;
-        for chunk in input.chunks(chunks[0].max(input.len() / 300 + 1)) {
-            let mut chunk = chunk;
-            loop {
-                if outbound.at_boundary() {
-                    marker.encode(&mut wire);
-                    markers += 1;
-                }
-                let (n, out) = outbound.next(chunk, 5_000);
-                let consumed = &chunk[..n];
-                chunk = &chunk[n..];
-                match out {
-                    Some(Wire::Head(lead)) => wire.extend(lead.octets()),
-                    Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
-                    None if n == 0 => break,
-                    _ => {}
-                }
-            }
-        }
-        let mut wire = parse(&wire);
-        meaning(&wire);
-        if !frames.is_empty() {
-            prop_assert!(markers > 0);
-            prop_assert!(wire[0] != marker, "the first frame is the stack's");
-        }
-        wire.retain(|frame| *frame != marker);
-        let limit = DEFAULT_MAX_FRAME_SIZE as usize;
-        prop_assert!(meaning(&wire) == meaning(&without_block_padding(&frames, limit)));
+        check_boundaries(&frames, &chunks);
     }
 }
 
@@ -353,6 +411,78 @@ fn managed(frames: &[Raw], most: u32) -> (Vec<Raw>, Vec<(u32, u32)>) {
     (seen, withheld)
 }
 
+fn check_withheld(
+    credit: Vec<Vec<Raw>>,
+    others: Vec<Raw>,
+    chunks: &[usize],
+    announces: bool,
+    most: u32,
+) {
+    // Where no header block is open, there may be credit.
+    let mut frames = Vec::new();
+    let mut credit = credit.into_iter();
+    for frame in others {
+        let is_block = matches!(frame.kind, FrameType(1) | FrameType(5) | FrameType(9));
+        if !is_block || frame.kind != FrameType::CONTINUATION {
+            frames.extend(credit.next().unwrap_or_default());
+        }
+        frames.push(frame);
+    }
+    let mut outbound = Outbound::new();
+    outbound.set_limit(1 << 23);
+    if announces {
+        outbound.announce();
+    }
+    outbound.manage(most);
+    let input = encode(&frames);
+    let (mut wire, mut withheld, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+    let mut at = 0;
+    for size in chunks.iter().cycle() {
+        let mut chunk = &input[at..input.len().min(at + size)];
+        at += chunk.len();
+        loop {
+            let (n, out) = outbound.next(chunk, usize::MAX);
+            let consumed = &chunk[..n];
+            chunk = &chunk[n..];
+            match out {
+                Some(Wire::Head(lead)) => wire.extend(lead.octets()),
+                Some(Wire::Parameter(lead)) => {
+                    asked.extend(lead.window);
+                    wire.extend(lead.octets());
+                }
+                Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
+                Some(Wire::Withheld { stream, increment }) => {
+                    withheld.push((stream.get(), increment));
+                }
+                None if n == 0 => break,
+                None => {}
+            }
+        }
+        if at == input.len() {
+            break;
+        }
+    }
+    let (mut seen, expected) = managed(&frames, most);
+    assert_eq!(withheld, expected);
+    for (granted, told) in asked {
+        assert_eq!(told, granted.min(most));
+    }
+    let mut got = parse(&wire);
+    if let (true, Some(first)) = (announces, frames.first())
+        && first.kind == FrameType::SETTINGS
+        && first.stream == 0
+        && !first.flags.contains(Flags::ACK)
+        && first.payload.len() % 6 == 0
+    {
+        assert_eq!(
+            got[0].payload.drain(..6).collect::<Vec<u8>>(),
+            [0, 9, 0, 0, 0, 1]
+        );
+    }
+    assert!(got == std::mem::take(&mut seen));
+    assert!(outbound.take_partial_head().is_empty());
+}
+
 proptest! {
     #[test]
     fn w1_the_peer_is_told_of_a_smaller_window_and_of_no_grant(
@@ -362,65 +492,48 @@ proptest! {
         announces: bool,
         most in prop_oneof![Just(65_535_u32), Just(262_144)],
     ) {
-        // Where no header block is open, there may be credit.
-        let mut frames = Vec::new();
-        let mut credit = credit.into_iter();
-        for frame in others {
-            let is_block = matches!(frame.kind, FrameType(1) | FrameType(5) | FrameType(9));
-            if !is_block || frame.kind != FrameType::CONTINUATION {
-                frames.extend(credit.next().unwrap_or_default());
-            }
-            frames.push(frame);
-        }
-        let mut outbound = Outbound::new();
-        outbound.set_limit(1 << 23);
-        if announces {
-            outbound.announce();
-        }
-        outbound.manage(most);
-        let input = encode(&frames);
-        let (mut wire, mut withheld, mut asked) = (Vec::new(), Vec::new(), Vec::new());
-        let mut at = 0;
-        for size in chunks.iter().cycle() {
-            let mut chunk = &input[at..input.len().min(at + size)];
-            at += chunk.len();
-            loop {
-                let (n, out) = outbound.next(chunk, usize::MAX);
-                let consumed = &chunk[..n];
-                chunk = &chunk[n..];
-                match out {
-                    Some(Wire::Head(lead)) => wire.extend(lead.octets()),
-                    Some(Wire::Parameter(lead)) => {
-                        asked.extend(lead.window);
-                        wire.extend(lead.octets());
-                    }
-                    Some(Wire::Payload(m)) => wire.extend(&consumed[n - m..]),
-                    Some(Wire::Withheld { stream, increment }) => {
-                        withheld.push((stream.get(), increment));
-                    }
-                    None if n == 0 => break,
-                    None => {}
-                }
-            }
-            if at == input.len() {
-                break;
-            }
-        }
-        let (mut seen, expected) = managed(&frames, most);
-        prop_assert_eq!(withheld, expected);
-        for (granted, told) in asked {
-            prop_assert_eq!(told, granted.min(most));
-        }
-        let mut got = parse(&wire);
-        if let (true, Some(first)) = (announces, frames.first())
-            && first.kind == FrameType::SETTINGS
-            && first.stream == 0
-            && !first.flags.contains(Flags::ACK)
-            && first.payload.len() % 6 == 0
-        {
-            prop_assert_eq!(got[0].payload.drain(..6).collect::<Vec<u8>>(), [0, 9, 0, 0, 0, 1]);
-        }
-        prop_assert!(got == std::mem::take(&mut seen));
-        prop_assert!(outbound.take_partial_head().is_empty());
+        check_withheld(credit, others, &chunks, announces, most);
     }
 }
+
+/// One of the checks above, of frames or octets that a fuzzer makes.
+pub(crate) fn fuzz(mut source: Source<'_>) {
+    let (which, announces, bits) = source.draw(&(0..7_u8, any::<bool>(), any::<u8>()));
+    let [chunks, bounds] = [(), ()].map(|()| source.draw(&chunks()));
+    if which == 6 {
+        check_octets(source.rest(), &chunks);
+        return;
+    }
+    let limits = prop::collection::vec(limit(), 1..5);
+    let limits = source.draw(&limits);
+    match which {
+        0 => {
+            let split = source.draw(&any::<prop::sample::Index>());
+            let frames = source.each(MOST_GROUPS, &group(15_000)).concat();
+            check_observed(frames, &chunks, split);
+        }
+        1 => {
+            let first = source.draw(&first());
+            let frames = source.each(MOST_GROUPS, &group(1 << 16)).concat();
+            check_first_settings(&first, &frames, &chunks, &bounds);
+        }
+        2 => {
+            let group = (prop::collection::vec(credit(), 0..4), group(40_000).boxed());
+            let groups = source.each(MOST_GROUPS, &group);
+            let (credit, others): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
+            let most = [65_535, 262_144][usize::from(bits) % 2];
+            check_withheld(credit, others.concat(), &chunks, announces, most);
+        }
+        _ => {
+            let frames = source.each(MOST_GROUPS, &group(1 << 17)).concat();
+            match which {
+                3 => check_limits(&frames, &limits, &chunks),
+                4 => check_boundaries(&frames, &chunks),
+                _ => check_meaning(&frames, limits[0], &chunks, &bounds),
+            }
+        }
+    }
+}
+
+/// More make a fuzzer slow, and reach nothing else.
+const MOST_GROUPS: usize = 14;

@@ -86,7 +86,7 @@ impl Naive {
 }
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     Insert(u32, Priority),
     Remove(u32),
     SetPriority(u32, Priority),
@@ -97,7 +97,7 @@ fn priority() -> impl Strategy<Value = Priority> {
     (0..4u8, any::<bool>()).prop_map(|(u, i)| Priority::new(u).incremental(i))
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub(crate) fn op() -> impl Strategy<Value = Op> {
     let id = 1..12u32;
     prop_oneof![
         3 => (id.clone(), priority()).prop_map(|(id, p)| Op::Insert(id, p)),
@@ -107,36 +107,40 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+pub(crate) fn check_order(ops: Vec<Op>) {
+    let (mut real, mut naive) = (Scheduler::default(), Naive::default());
+    for op in ops {
+        match op {
+            Op::Insert(id, priority) => {
+                real.insert(stream(id), priority);
+                naive.insert(id, priority);
+            }
+            Op::Remove(id) => {
+                real.remove(stream(id));
+                naive.remove(id);
+            }
+            Op::SetPriority(id, priority) => {
+                real.set_priority(stream(id), priority);
+                if naive.waiting.iter().any(|(w, _)| *w == id) {
+                    naive.insert(id, priority);
+                }
+            }
+            Op::Serve(octets) => {
+                if let Some(id) = naive.next() {
+                    real.served(stream(id), octets);
+                    naive.served(id, octets);
+                }
+            }
+        }
+        assert_eq!(real.next().map(StreamId::get), naive.next());
+        assert_eq!(real.is_empty(), naive.waiting.is_empty());
+    }
+}
+
 proptest! {
     #[test]
     fn p2_chooses_as_a_naive_scheduler_does(ops in prop::collection::vec(op(), 0..200)) {
-        let (mut real, mut naive) = (Scheduler::default(), Naive::default());
-        for op in ops {
-            match op {
-                Op::Insert(id, priority) => {
-                    real.insert(stream(id), priority);
-                    naive.insert(id, priority);
-                }
-                Op::Remove(id) => {
-                    real.remove(stream(id));
-                    naive.remove(id);
-                }
-                Op::SetPriority(id, priority) => {
-                    real.set_priority(stream(id), priority);
-                    if naive.waiting.iter().any(|(w, _)| *w == id) {
-                        naive.insert(id, priority);
-                    }
-                }
-                Op::Serve(octets) => {
-                    if let Some(id) = naive.next() {
-                        real.served(stream(id), octets);
-                        naive.served(id, octets);
-                    }
-                }
-            }
-            prop_assert_eq!(real.next().map(StreamId::get), naive.next());
-            prop_assert_eq!(real.is_empty(), naive.waiting.is_empty());
-        }
+        check_order(ops);
     }
 }
 
@@ -236,6 +240,31 @@ fn check(scheduler: &Scheduler, naive: &Naive) {
     assert_eq!(scheduler.places.len(), naive.waiting.len());
 }
 
+pub(crate) fn check_served(ops: Vec<(u8, Op)>, key: u64) {
+    let mut real = Scheduler::default().keyed(key);
+    let mut naive = Naive::default();
+    for (which, op) in ops {
+        match op {
+            Op::Insert(id, priority) | Op::SetPriority(id, priority) => {
+                real.insert(stream(id), priority);
+                naive.insert(id, priority);
+            }
+            Op::Remove(id) => {
+                real.remove(stream(id));
+                naive.remove(id);
+            }
+            Op::Serve(octets) if !naive.waiting.is_empty() => {
+                let (id, _) = naive.waiting[usize::from(which) % naive.waiting.len()];
+                real.served(stream(id), octets);
+                naive.served(id, octets);
+            }
+            Op::Serve(_) => {}
+        }
+        assert_eq!(real.next().map(StreamId::get), naive.next());
+        check(&real, &naive);
+    }
+}
+
 proptest! {
     /// As the user of a scheduler that serves another than it was told.
     #[test]
@@ -243,28 +272,7 @@ proptest! {
         ops in prop::collection::vec((any::<u8>(), op()), 0..100),
         key: u64,
     ) {
-        let mut real = Scheduler::default().keyed(key);
-        let mut naive = Naive::default();
-        for (which, op) in ops {
-            match op {
-                Op::Insert(id, priority) | Op::SetPriority(id, priority) => {
-                    real.insert(stream(id), priority);
-                    naive.insert(id, priority);
-                }
-                Op::Remove(id) => {
-                    real.remove(stream(id));
-                    naive.remove(id);
-                }
-                Op::Serve(octets) if !naive.waiting.is_empty() => {
-                    let (id, _) = naive.waiting[usize::from(which) % naive.waiting.len()];
-                    real.served(stream(id), octets);
-                    naive.served(id, octets);
-                }
-                Op::Serve(_) => {}
-            }
-            prop_assert_eq!(real.next().map(StreamId::get), naive.next());
-            check(&real, &naive);
-        }
+        check_served(ops, key);
     }
 }
 

@@ -345,5 +345,5 @@ impl Record {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod tests;

@@ -13,6 +13,7 @@ use self::ends::{Event, Peer, Splitter, Stack, raw, settings, update};
 use self::naive::{Expected, Feed, Oracle};
 use super::*;
 use crate::PoolConfig;
+use crate::fuzzing::Source;
 use crate::pool::BufferPool;
 use crate::proto::head::{Flags, FrameType};
 use crate::proto::inbound::{Inbound, Run, tell};
@@ -260,7 +261,7 @@ impl Model {
         assert_eq!(real.is_empty(), naive.is_empty());
     }
 
-    fn act(&mut self, (op, a, b): (u8, u16, u32)) {
+    fn act(&mut self, (op, a, b): Op) {
         let (n, size) = (usize::from(a), sizes(b));
         let (stack, peer) = (&mut self.stack, &mut self.peer);
         match op {
@@ -460,6 +461,20 @@ fn sizes(n: u32) -> usize {
     }
 }
 
+type Op = (u8, u16, u32);
+
+fn op() -> impl Strategy<Value = Op> {
+    (0..124_u8, any::<u16>(), any::<u32>())
+}
+
+fn check(is_server: bool, records: bool, ops: Vec<Op>) {
+    let mut model = Model::new(is_server, records);
+    for op in ops {
+        model.act(op);
+    }
+    model.finish();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -467,12 +482,20 @@ proptest! {
     fn all_that_is_queued_goes_as_the_rules_say(
         is_server in prop::bool::weighted(0.7),
         records in any::<bool>(),
-        ops in prop::collection::vec((0..124_u8, any::<u16>(), any::<u32>()), 0..250),
+        ops in prop::collection::vec(op(), 0..250),
     ) {
-        let mut model = Model::new(is_server, records);
-        for op in ops {
-            model.act(op);
-        }
-        model.finish();
+        check(is_server, records, ops);
     }
+}
+
+/// As above, with operations that a fuzzer makes.
+pub(crate) fn fuzz(mut source: Source<'_>) {
+    let [bits] = source.octets();
+    let mut ops = Vec::new();
+    while !source.is_empty() && ops.len() < 300 {
+        let [op, a, b, c, d, e, f] = source.octets();
+        let (a, b) = (u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f]));
+        ops.push((op % 124, a, b));
+    }
+    check(bits & 1 == 0, bits & 2 == 0, ops);
 }

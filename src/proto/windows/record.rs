@@ -169,12 +169,12 @@ impl Record {
     }
 
     /// What the peer may send, and what the stack has granted beyond that.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn credit(&self) -> (i64, i64) {
         (self.ledger.told(), self.ledger.withheld())
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn came(&self) -> u64 {
         self.received
     }

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::WindowBudget;
 use crate::flow_control::FlowHint;
+use crate::fuzzing::Source;
 use crate::proto::inbound::{Inbound, Run};
 use crate::proto::outbound::{Outbound, Wire};
 use crate::proto::priority::Priority;
@@ -652,38 +653,88 @@ impl Model {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Setup {
+    is_server: bool,
+    has_handles: bool,
+    chunk: usize,
+    initial: u32,
+    window: u32,
+    budget: u64,
+    /// What each stream still gets in the end.
+    more: usize,
+}
+
+fn setup(more: usize) -> impl Strategy<Value = Setup> {
+    (
+        any::<(bool, bool)>(),
+        prop_oneof![Just(usize::MAX), 1..20_usize],
+        prop_oneof![Just(65_535_u32), Just(100_000), Just(262_144)],
+        prop_oneof![Just(65_535_u32), Just(1 << 20), Just(16 << 20)],
+        prop_oneof![Just(0_u64), Just(200_000), Just(64 << 20)],
+        prop_oneof![Just(0_usize), 0..more],
+    )
+        .prop_map(
+            |((is_server, has_handles), chunk, initial, window, budget, more)| Setup {
+                is_server,
+                has_handles,
+                chunk,
+                initial,
+                window,
+                budget,
+                more,
+            },
+        )
+}
+
+fn check(setup: Setup, ops: &[Op]) {
+    let Setup {
+        is_server,
+        has_handles,
+        chunk,
+        initial,
+        window,
+        budget,
+        more,
+    } = setup;
+    let budget = WindowBudget::new(budget);
+    let flow = FlowControl::default()
+        .initial_window(initial)
+        .budget(budget.clone());
+    let mut model = Model::new(is_server, flow, has_handles);
+    // As a stack starts.
+    model.stack.asked.push_back(Some(window.into()));
+    model.write(&[settings(&[(4, window)])], chunk);
+    let grant = (24 << 20) - 65_535;
+    model.apply(&Op::Grant(grant), chunk);
+    for op in ops {
+        model.apply(op, chunk);
+    }
+    model.finish(more);
+    let windows = model.windows();
+    assert!(windows.records.is_empty() && windows.due.is_empty());
+    assert_eq!(windows.figures.unconsumed, 0);
+    assert_eq!(windows.connection.ledger.granted(), model.stack.connection);
+    assert_eq!(windows.connection.ledger.told(), model.peer.connection);
+    drop(model);
+    assert_eq!(budget.used(), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn c1_c3_c5_c6_w2_credit_is_right_whatever_happens(
-        is_server: bool,
-        has_handles: bool,
+        setup in setup(2_000_000),
         ops in prop::collection::vec(op(), 1..150),
-        chunk in prop_oneof![Just(usize::MAX), 1..20_usize],
-        initial in prop_oneof![Just(65_535_u32), Just(100_000), Just(262_144)],
-        window in prop_oneof![Just(65_535_u32), Just(1 << 20), Just(16 << 20)],
-        budget in prop_oneof![Just(0_u64), Just(200_000), Just(64 << 20)],
-        more in prop_oneof![Just(0_usize), 0..2_000_000_usize],
     ) {
-        let budget = WindowBudget::new(budget);
-        let flow = FlowControl::default().initial_window(initial).budget(budget.clone());
-        let mut model = Model::new(is_server, flow, has_handles);
-        // As a stack starts.
-        model.stack.asked.push_back(Some(window.into()));
-        model.write(&[settings(&[(4, window)])], chunk);
-        let grant = (24 << 20) - 65_535;
-        model.apply(&Op::Grant(grant), chunk);
-        for op in &ops {
-            model.apply(op, chunk);
-        }
-        model.finish(more);
-        let windows = model.windows();
-        prop_assert!(windows.records.is_empty() && windows.due.is_empty());
-        prop_assert_eq!(windows.figures.unconsumed, 0);
-        prop_assert_eq!(windows.connection.ledger.granted(), model.stack.connection);
-        prop_assert_eq!(windows.connection.ledger.told(), model.peer.connection);
-        drop(model);
-        prop_assert_eq!(budget.used(), 0);
+        check(setup, &ops);
     }
+}
+
+/// As above, with operations that a fuzzer makes.
+pub(crate) fn fuzz(mut source: Source<'_>) {
+    let setup = source.draw(&setup(300_000));
+    let ops = source.each(200, &op());
+    check(setup, &ops);
 }
