@@ -9,6 +9,7 @@ mod framing;
 mod priority;
 mod source;
 mod tags;
+mod transport;
 
 use proptest::prelude::any;
 
@@ -19,7 +20,7 @@ use crate::proto::scheduler::tests::{check_order, check_served, op};
 type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("deframer", deframer),
     ("frame_writer", frame_writer),
     ("inbound", inbound),
@@ -28,6 +29,7 @@ pub const TARGETS: [Target; 9] = [
     ("scheduler", scheduler),
     ("streams", streams),
     ("tag", tag),
+    ("transport", transport),
     ("windows", windows),
 ];
 
@@ -73,6 +75,11 @@ pub fn streams(octets: &[u8]) {
 /// The field that tells layers of their stream, and blocks that try to forge it.
 pub fn tag(octets: &[u8]) {
     tags::fuzz(Source::new(octets));
+}
+
+/// The whole transport, with hyper above it.
+pub fn transport(octets: &[u8]) {
+    transport::fuzz(Source::new(octets));
 }
 
 /// Receive windows, with a stack above, a peer below and applications.

@@ -615,5 +615,5 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + fmt::Debug> fmt::Debug for Transport<I
     }
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;

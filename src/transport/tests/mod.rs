@@ -1,17 +1,28 @@
 //! The whole transport over an IO that takes and gives what it likes.
 
+#[cfg(test)]
 mod congested;
+#[cfg(test)]
 mod early;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod floods;
+#[cfg(test)]
 mod handles;
-mod mock;
-mod model;
+pub(crate) mod mock;
+pub(crate) mod model;
+#[cfg(test)]
 mod queueing;
+#[cfg(test)]
 mod rules;
+#[cfg(test)]
 mod scheduling;
+#[cfg(test)]
 mod sniff;
+#[cfg(test)]
 mod socket;
+#[cfg(test)]
 mod windows;
 
 use std::io::IoSlice;

@@ -8,7 +8,7 @@ use crate::proto::testing::{chunks, frames};
 
 const TOLD: u32 = 1 << 20;
 
-pub(super) fn manners() -> impl Strategy<Value = Manners> {
+pub(crate) fn manners() -> impl Strategy<Value = Manners> {
     let most = prop_oneof![Just(1_usize), 1..20_usize, 1..20_000_usize, Just(1 << 24)];
     (any::<u64>(), 0..14_u64, most, any::<bool>()).prop_map(|(seed, pending, most, vectored)| {
         Manners {
