@@ -180,6 +180,7 @@ mod listen;
 mod maybe_tls;
 mod pool;
 mod proto;
+mod sync;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod transport;

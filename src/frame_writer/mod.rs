@@ -25,9 +25,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 
+use crate::sync::Mutex;
 use crate::{BufferPool, EndStream, Frame, FrameError, Padding, Priority, StreamId};
 use data::Data;
 use shared::Shared;

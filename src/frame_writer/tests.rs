@@ -1,5 +1,7 @@
 #[cfg(test)]
 mod io;
+#[cfg(framewright_loom)]
+mod loom_tests;
 pub(crate) mod model;
 mod rules;
 mod wire;

@@ -6,6 +6,8 @@ mod axum;
 mod builder;
 mod handshake;
 mod incoming;
+#[cfg(all(test, framewright_loom))]
+mod loom_tests;
 mod stats;
 mod stream;
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What a listener counts, and how many connections it lets in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::{Context, Waker};
 
-use parking_lot::Mutex;
+use crate::sync::{AtomicUsize, Mutex};
 
 /// What a listener has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

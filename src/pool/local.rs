@@ -13,7 +13,7 @@ use super::class::{SIZES, class_for};
 use super::shared::Shared;
 use super::shelf::Budget;
 use super::stats::Tally;
-use super::sync::OwnerLock;
+use crate::sync::OwnerLock;
 
 /// Classes that threads keep for themselves: up to 64 KiB. The cost of a
 /// shared shelf is nothing beside that of filling a larger buffer.

@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 
-use loom::model::Builder;
 use loom::thread;
 
 use super::class::SIZES;
@@ -19,15 +18,9 @@ use super::config::PoolConfig;
 use super::local::{Entry, ThreadCache};
 use super::shared::Shared;
 use super::shelf::{Budget, Shelf};
+use crate::sync::model::check;
 
 const SIZE: usize = 8;
-
-/// Checks a model with at most so many preemptions; `None` is all there are.
-fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = preemptions;
-    builder.check(model);
-}
 
 fn buffer() -> Box<[u8]> {
     vec![0; SIZE].into()

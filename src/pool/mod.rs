@@ -12,7 +12,6 @@ mod local;
 mod shared;
 mod shelf;
 mod stats;
-mod sync;
 
 #[cfg(all(test, framewright_loom))]
 mod loom_tests;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use super::sync::{AtomicUsize, Queue};
+use crate::sync::{AtomicUsize, Queue};
 
 /// Octets that may be kept, and how many are.
 ///

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::class::SIZES;
-use super::sync::AtomicU64;
+use crate::sync::AtomicU64;
 
 /// Counters of a [`BufferPool`](super::BufferPool), since it was made.
 ///

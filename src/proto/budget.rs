@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::sync::AtomicU64;
 
 /// A bound on what receive windows take beyond their floors, shared by any number
 /// of connections.
@@ -143,5 +145,7 @@ impl Drop for Share {
     }
 }
 
+#[cfg(all(test, framewright_loom))]
+mod loom_tests;
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,11 @@
 //! What a connection shows of one stream, for its handles.
 
-use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::budget::Share;
 use super::priority::Priority;
 use crate::flow_control::FlowHint;
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex};
 
 /// What the connection's task writes and handles read. The figures are of use by
 /// themselves, so no order between them is kept.
@@ -243,5 +239,7 @@ fn encode(priority: Priority) -> u8 {
     priority.urgency() | if priority.is_incremental() { 8 } else { 0 }
 }
 
+#[cfg(all(test, framewright_loom))]
+mod loom_tests;
 #[cfg(test)]
 mod tests;

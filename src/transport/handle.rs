@@ -5,11 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::stats::{ConnectionStats, SharedStats};
@@ -17,6 +16,7 @@ use super::stream_table::StreamTable;
 use crate::proto::frame::{Frame, FrameError};
 use crate::proto::head::{FrameType, StreamId};
 use crate::proto::priority::Priority;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 #[cfg(feature = "tls")]
 use crate::tls::HandshakeInfo;
 

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool as StaticBool, AtomicU64 as StaticU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use super::handle::Shared;
 use crate::proto::head::StreamId;
@@ -18,6 +18,7 @@ use crate::proto::stream_state::{Say, StreamState};
 #[cfg(any(test, feature = "layer"))]
 use crate::proto::tag;
 use crate::proto::tag::Tagger;
+use crate::sync::{AtomicBool, Mutex};
 
 /// Parts of the registry, so that connections seldom wait for each other.
 const SHARDS: usize = 16;
@@ -28,7 +29,7 @@ type Shard = RwLock<BTreeMap<u64, Weak<Shared>>>;
 static CONNECTIONS: [Shard; SHARDS] = [const { RwLock::new(BTreeMap::new()) }; SHARDS];
 
 /// Whether there is a layer in this process that watches what is consumed.
-static WATCHERS: AtomicBool = AtomicBool::new(false);
+static WATCHERS: StaticBool = StaticBool::new(false);
 
 /// There is one.
 #[cfg(any(test, feature = "layer"))]
@@ -93,7 +94,7 @@ struct Says {
 
 impl StreamTable {
     pub(super) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static NEXT: StaticU64 = StaticU64::new(0);
         Self {
             connection: NEXT.fetch_add(1, Ordering::Relaxed),
             pending: AtomicBool::new(false),
@@ -337,5 +338,7 @@ impl Says {
     }
 }
 
+#[cfg(all(test, framewright_loom))]
+mod loom_tests;
 #[cfg(test)]
 mod tests;

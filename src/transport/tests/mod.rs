@@ -10,6 +10,8 @@ mod faults;
 mod floods;
 #[cfg(test)]
 mod handles;
+#[cfg(framewright_loom)]
+mod loom_tests;
 pub(crate) mod mock;
 pub(crate) mod model;
 #[cfg(test)]
