@@ -134,8 +134,12 @@ impl StreamState {
         let me = &self.inbound;
         let consumed = me.consumed.fetch_add(octets, SeqCst) + octets;
         if consumed >= me.received.load(SeqCst) {
-            // None if more may come.
-            drop(me.share.lock().take());
+            // None if more may come. That was asked without the lock: since then the
+            // last of it may have come.
+            let mut kept = me.share.lock();
+            if consumed >= me.received.load(SeqCst) {
+                drop(kept.take());
+            }
         }
         // Either this sees the alarm, or who sets it sees what is consumed. It takes
         // only the one that it has seen: in the meantime there may be a later one.

@@ -152,3 +152,24 @@ fn what_an_ended_stream_keeps_of_the_budget_goes_back_once_it_is_consumed() {
         });
     }
 }
+
+#[test]
+fn what_an_ended_stream_keeps_of_the_budget_stays_until_it_is_consumed() {
+    check(None, || {
+        let state = watched(1);
+        let budget = WindowBudget::new(100);
+        let mut share = Share::none(budget.clone());
+        share.grow(10, 0);
+        let consumer = {
+            let state = Arc::clone(&state);
+            thread::spawn(move || state.consume(1))
+        };
+        state.set_received(2, 100);
+        state.keep(share);
+        let alarm = consumer.join().expect("the thread does not panic");
+        assert!(!alarm, "none was set");
+        assert_eq!((budget.used(), state.unconsumed()), (10, 1));
+        assert!(!state.consume(1));
+        assert_eq!(budget.used(), 0);
+    });
+}
