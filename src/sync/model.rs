@@ -131,7 +131,9 @@ loom::thread_local! {
 /// release, but knows fences. What two threads rely on that each write one atomic
 /// and then read the other's is the order between a write and a later read. So
 /// there a fence comes before the read, if both are `SeqCst`, and only then: if
-/// either is weaker, the model shows what may happen.
+/// either is weaker, the model shows what may happen. The fence also orders what is
+/// weaker around the two, which `SeqCst` would not: of three, weaken one at a time
+/// and a model may not tell.
 fn before_read(order: Ordering) {
     if order == Ordering::SeqCst && WRITTEN.with(|written| written.replace(false)) {
         fence(Ordering::SeqCst);

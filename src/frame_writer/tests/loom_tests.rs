@@ -113,6 +113,35 @@ fn one_who_waits_no_more_takes_no_wake_up_from_another() {
 }
 
 #[test]
+fn of_two_flushes_one_may_be_refused_and_nothing_is_written_twice() {
+    check(Some(3), || {
+        let writer = Arc::new(FrameWriter::new(BufferPool::default()));
+        push(&writer, STREAM, 1);
+        push(&writer, STREAM + 2, 1);
+        let flush = |writer: &FrameWriter| {
+            let mut io = Vec::new();
+            let flushed = block_on(writer.flush_to(&mut io));
+            (flushed.map_err(|error| error.is_under_way()), io)
+        };
+        let other = {
+            let writer = Arc::clone(&writer);
+            thread::spawn(move || flush(&writer))
+        };
+        let flushes = [
+            flush(&writer),
+            other.join().expect("the thread does not panic"),
+        ];
+        let octets: usize = flushes.iter().map(|(_, io)| io.len()).sum();
+        assert_eq!(octets, 2 * 10);
+        assert!(flushes.iter().any(|(flushed, _)| flushed.is_ok()));
+        for (flushed, io) in flushes {
+            assert!(flushed.is_ok() || flushed == Err(true) && io.is_empty());
+        }
+        assert!(writer.is_empty());
+    });
+}
+
+#[test]
 fn nothing_is_lost_that_is_pushed_during_a_flush() {
     check(Some(3), || {
         let writer = Arc::new(FrameWriter::new(BufferPool::default()));

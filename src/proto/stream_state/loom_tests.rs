@@ -14,6 +14,8 @@ fn watched(received: u64) -> Arc<StreamState> {
     let state = Arc::new(StreamState::new(Priority::default()));
     state.watch(None, None);
     state.set_received(received, 100);
+    // What was written up to here is ordered by the spawn of a thread alone.
+    assert_eq!(state.consumed(), Some(0));
     state
 }
 

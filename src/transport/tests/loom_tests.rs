@@ -1,4 +1,7 @@
 //! Models of handles that ask while the connection's task goes to sleep, or ends.
+//!
+//! The transport is the whole of it, over a mock. Each call of tokio's `oneshot`,
+//! which takes the answer of a PING, is one step here.
 
 use loom::thread;
 
@@ -57,22 +60,26 @@ fn a_frame_that_is_accepted_is_sent() {
         // It has slept already, as another task.
         let mut io = started(&mock, Config::default());
         let handle = io.handle();
-        let sender = thread::spawn(move || handle.send_frames([frame()]));
-        run(|cx| {
-            assert!(read(&mut io, cx).is_pending());
-            match mock.state().wire.is_empty() {
-                true => Poll::Pending,
-                false => Poll::Ready(()),
+        let sender = thread::spawn(move || {
+            for _ in 0..2 {
+                handle.send_frames([frame()]).expect("there is room");
             }
         });
-        assert_eq!(sender.join().expect("the thread does not panic"), Ok(()));
+        run(|cx| {
+            assert!(read(&mut io, cx).is_pending());
+            match parse(&mock.state().wire).len() == 2 {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        });
+        sender.join().expect("the thread does not panic");
     });
 }
 
 #[test]
 fn a_frame_that_is_asked_for_while_the_connection_ends_is_sent_or_dropped() {
     for end in ends() {
-        check(Some(2), move || {
+        check(Some(3), move || {
             let mock = Mock::new(POLITE);
             let io = started(&mock, Config::default());
             let handle = io.handle();
@@ -93,7 +100,7 @@ fn a_frame_that_is_asked_for_while_the_connection_ends_is_sent_or_dropped() {
 
 #[test]
 fn a_ping_is_answered() {
-    check(Some(2), || {
+    check(Some(3), || {
         let mock = Mock::new(POLITE);
         let mut io = started(&mock, Config::default());
         let handle = io.handle();
@@ -118,7 +125,7 @@ fn a_ping_is_answered() {
 #[test]
 fn a_ping_that_waits_while_the_connection_ends_is_answered() {
     for end in ends() {
-        check(Some(2), move || {
+        check(Some(3), move || {
             let mock = Mock::new(POLITE);
             let mut io = started(&mock, Config::default());
             let handle = io.handle();
@@ -132,6 +139,21 @@ fn a_ping_that_waits_while_the_connection_ends_is_answered() {
             drop(ended);
         });
     }
+}
+
+#[test]
+fn a_ping_that_waits_while_the_connection_turns_out_to_be_another_is_answered() {
+    check(None, || {
+        let shared = Shared::new(true, false);
+        let handle = ConnectionHandle::new(Arc::clone(&shared));
+        let pinger = thread::spawn(move || block_on(handle.ping()));
+        shared.not_http2();
+        let answer = pinger.join().expect("the thread does not panic");
+        let error = answer.expect_err("nobody answers");
+        assert!(matches!(error, HandleError::NotHttp2 | HandleError::Closed));
+        assert!(!shared.has_requests());
+        assert!(shared.next().is_none());
+    });
 }
 
 #[test]
@@ -209,7 +231,7 @@ fn told(mock: &Mock) -> u32 {
 
 #[test]
 fn w2_a_peer_that_waits_is_told_once_enough_is_consumed() {
-    check(Some(2), || {
+    check(Some(3), || {
         let mock = Mock::new(POLITE);
         let (mut io, state) = stopped(&mock);
         let shared = Arc::clone(&io.inner.shared);
@@ -234,7 +256,7 @@ fn w2_a_peer_that_waits_is_told_once_enough_is_consumed() {
 
 #[test]
 fn w2_a_peer_that_waits_is_told_once_the_application_wants_no_more() {
-    check(Some(2), || {
+    check(Some(3), || {
         let mock = Mock::new(POLITE);
         let (mut io, state) = stopped(&mock);
         let shared = Arc::clone(&io.inner.shared);
