@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::model::Builder;
 pub(crate) use loom::sync::MutexGuard;
-use loom::sync::atomic::fence;
 
 /// Checks a model with at most so many preemptions; `None` is all there are.
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
@@ -127,16 +126,21 @@ loom::thread_local! {
     static WRITTEN: Cell<bool> = Cell::new(false);
 }
 
+loom::lazy_static! {
+    static ref ORDER: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
+}
+
 /// Loom takes `SeqCst` of a load and of a store for no more than acquire and
-/// release, but knows fences. What two threads rely on that each write one atomic
-/// and then read the other's is the order between a write and a later read. So
-/// there a fence comes before the read, if both are `SeqCst`, and only then: if
-/// either is weaker, the model shows what may happen. The fence also orders what is
-/// weaker around the two, which `SeqCst` would not: of three, weaken one at a time
-/// and a model may not tell.
+/// release. What two threads rely on that each write one atomic and then read the
+/// other's is the order between a write and a later read. So there a step that all
+/// threads take in turn comes before the read, if both are `SeqCst`, and only then:
+/// if either is weaker, the model shows what may happen. (A fence would do the same,
+/// but loom does not try what follows one in all orders.) The step also orders what
+/// is weaker around the two, which `SeqCst` would not: where one of three is weakened,
+/// a model may not tell.
 fn before_read(order: Ordering) {
     if order == Ordering::SeqCst && WRITTEN.with(|written| written.replace(false)) {
-        fence(Ordering::SeqCst);
+        ORDER.fetch_add(1, Ordering::AcqRel);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::sync::model::check;
 
 #[test]
 fn shares_never_come_to_more_than_the_budget() {
-    check(Some(3), || {
+    check(Some(2), || {
         let budget = WindowBudget::new(100);
         let threads = [(); 2].map(|()| {
             let mut share = Share::none(budget.clone());

@@ -57,7 +57,8 @@ fn wait_until(state: &StreamState, told: &Told, octets: u64, step: u64) {
 fn either_the_consumer_sees_the_alarm_or_the_connection_what_is_consumed() {
     for step in [1, 2] {
         check(Some(3), move || {
-            let state = watched(2);
+            // More has come, so that the alarm alone tells.
+            let state = watched(3);
             let told = Told::default();
             let consumer = {
                 let (state, told) = (Arc::clone(&state), Arc::clone(&told));
@@ -78,7 +79,7 @@ fn either_the_consumer_sees_the_alarm_or_the_connection_what_is_consumed() {
 #[test]
 fn a_later_alarm_is_not_lost_to_one_that_goes_off() {
     check(Some(3), || {
-        let state = watched(2);
+        let state = watched(3);
         let told = Told::default();
         let consumer = {
             let (state, told) = (Arc::clone(&state), Arc::clone(&told));

@@ -55,25 +55,23 @@ fn what_is_said_and_consumed_reaches_the_connection() {
 }
 
 #[test]
-fn of_two_who_have_consumed_the_connection_heeds_both() {
+fn of_two_streams_that_are_consumed_the_connection_heeds_both() {
     check(Some(2), || {
-        let (shared, state, _) = one_stream();
-        let consumers = [(); 2].map(|()| {
-            let (shared, state) = (Arc::clone(&shared), Arc::clone(&state));
-            thread::spawn(move || {
-                let _ = state.consume(1);
-                shared.note_consumed(STREAM);
-            })
+        let shared = Shared::new(false, true);
+        let consumers = [1, 3].map(|stream| {
+            let stream = StreamId::new(stream).expect("it is one");
+            shared.open_stream(stream);
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.note_consumed(stream))
         });
-        state.watch(None, None);
-        let mut consumed = None;
+        let mut heeded = 0;
         run(|cx| {
             shared.register(cx.waker().clone());
             while shared.has_says() && shared.next_consumed().is_some() {
-                consumed = state.consumed();
+                heeded += 1;
             }
-            match consumed {
-                Some(2) => Poll::Ready(()),
+            match heeded {
+                2 => Poll::Ready(()),
                 _ => Poll::Pending,
             }
         });
