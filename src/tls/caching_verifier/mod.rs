@@ -376,7 +376,8 @@ pub struct NoSha256;
 
 type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
-/// Never locked while the verifier within runs.
+/// Never locked while the verifier within runs. All that threads share is in here,
+/// and a wait ends by the clock at the latest: there is no model of it.
 struct State {
     entries: Entries,
     /// What is being verified now, with those who wait for it.

@@ -225,7 +225,8 @@ struct Handle {
 }
 
 struct Shared {
-    /// What is served. Replaced as a whole.
+    /// What is served.
+    /// Replaced as a whole, and nobody waits: there is no model of it.
     table: RwLock<Arc<Table>>,
     /// Locked while files are read.
     files: Mutex<Files>,

@@ -298,6 +298,7 @@ struct Shared {
     clock: Clock,
     source: Source,
     /// What is in use now. A ticket takes this lock to read, for a moment.
+    /// Replaced as a whole, and nobody waits: there is no model of it.
     ring: RwLock<Arc<Ring>>,
     lifetime: Duration,
     tally: Tally,

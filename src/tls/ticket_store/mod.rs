@@ -232,6 +232,7 @@ type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// What all partitions share.
 struct Shared {
+    /// All that is shared but for figures, and nobody waits: there is no model of it.
     servers: Mutex<Servers<Key, Tls13ClientSessionValue, Tls12ClientSessionValue>>,
     /// How many there ever were: the next one's identity.
     partitions: AtomicU64,
