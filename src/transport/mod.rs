@@ -601,7 +601,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Inner<IO> {
         if self.write.has_staged() || self.write.is_flush_owed() {
             let _ = self.write.poll_drain_and_flush(&mut self.io, &mut cx);
         }
-        self.shared.stats.publish(&self.stats());
+        self.shared.stats.publish(&self.stats().at_the_end());
         self.shared.close();
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::proto::counts::{FrameCounts, SLOTS};
 
-/// What has gone over a connection so far, as of the last read or write call.
+/// What has gone over a connection so far, as of the last read or write call. Once
+/// it is gone, what it held of octets and of the budget is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
@@ -63,6 +64,16 @@ impl ConnectionStats {
         match self.write_calls {
             0 => 0.0,
             calls => self.outbound_frames.total() as f64 / calls as f64,
+        }
+    }
+
+    /// Of a connection that is gone: what it held is given up.
+    pub(super) fn at_the_end(self) -> Self {
+        Self {
+            queued_octets: 0,
+            unconsumed_octets: 0,
+            window_budget: 0,
+            ..self
         }
     }
 }

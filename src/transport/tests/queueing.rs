@@ -95,6 +95,20 @@ fn p2_what_waits_goes_by_urgency() {
 }
 
 #[test]
+fn p2_nothing_waits_on_a_connection_that_is_gone() {
+    let (mock, mut io, polls) = congested(Config::default(), 65_535, &[1, 3, 5]);
+    for stream in [1, 3, 5] {
+        write(&polls, &mut io, &[body(stream, 20_000)]);
+        assert!(polls.flush(&mut io).is_ready(), "so that the stack goes on");
+    }
+    let handle = io.handle();
+    assert_eq!(handle.stats().queued_octets, 40_000);
+    drop((io, mock));
+    assert!(handle.is_closed());
+    assert_eq!(handle.stats().queued_octets, 0);
+}
+
+#[test]
 fn p3_the_peers_credit_is_held_back_until_there_is_room() {
     let (mock, mut io, polls) = congested(Config::default(), 65_535, &[1, 3]);
     mock.set_pending(0);
