@@ -116,9 +116,10 @@ async fn drain(end: &mut End, seen: &mut Vec<u8>) {
 /// What is flushed after a flush was dropped goes on where that was.
 #[test]
 fn each_flush_of_frames_is_dropped_at_each_await() {
-    let mut clean = Vec::new();
+    let (mut clean, mut runs) = (Vec::new(), 0);
     for shape in Shape::ALL {
         for polls in 0.. {
+            runs += 1;
             let world = World::new(Setup::Bare);
             let executor = Executor::default();
             let (_wire, mut from, mut to) = Wire::new(shape, None);
@@ -157,16 +158,17 @@ fn each_flush_of_frames_is_dropped_at_each_await() {
             wire::count_faults(1);
         }
     }
-    report("flushes dropped", 0);
+    report("flushes dropped", runs);
 }
 
 /// TLS handshakes that are dropped: the other end is told by the end of the wire.
 #[test]
 fn each_handshake_is_dropped_at_each_await() {
-    let tls = Tls::new();
+    let (tls, mut runs) = (Tls::new(), 0);
     for shape in Shape::ALL {
         for cut_server in [false, true] {
             for polls in 0.. {
+                runs += 1;
                 let world = World::new(Setup::Loaded);
                 let executor = Executor::default();
                 let (wire, client, server) = Wire::new(shape, None);
@@ -206,5 +208,5 @@ fn each_handshake_is_dropped_at_each_await() {
             }
         }
     }
-    report("handshakes dropped", 0);
+    report("handshakes dropped", runs);
 }

@@ -153,8 +153,6 @@ impl World {
     }
 }
 
-type Answer = Pin<Box<dyn Future<Output = Response<ServiceBody>> + Send>>;
-
 /// The service of all tests, and some that panic.
 #[derive(Clone)]
 pub(crate) struct Handler(pub(crate) World);

@@ -144,11 +144,8 @@ struct Pipe {
 
 impl Pipe {
     fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()] {
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        let wakers = [self.reader.take(), self.writer.take()];
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }
 
