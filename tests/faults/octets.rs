@@ -181,8 +181,8 @@ fn a_fault_somewhere_in_large_bodies() {
 #[test]
 fn a_fault_somewhere_in_large_bodies_on_a_wire_that_hesitates() {
     compare(
-        Plan::new(Shape::Choppy, LONG),
-        4_999,
+        Plan::new(Shape::Choppy, LONG / 4),
+        1_999,
         &Kind::ALL,
         "large bodies, choppy wire",
     );
