@@ -65,6 +65,8 @@ pub(crate) struct Inbound {
     turn: u32,
     /// Header blocks of this burst.
     blocks: u32,
+    /// What the stack has got since the last pause.
+    work: u32,
     /// PINGs of our own that are not acknowledged.
     pings: Vec<[u8; 8]>,
     acked: Vec<[u8; 8]>,
@@ -85,6 +87,15 @@ pub(crate) struct Inbound {
     padded: Option<(StreamId, bool)>,
 }
 
+/// What a frame costs the stack and the transport beside its octets, in octets.
+const FRAME_WORK: u32 = 4 * 1024;
+
+/// How much the stack gets at most before a pause: 1,024 small frames, or some 200 of
+/// the usual size. The stack reads until there is nothing left, and one read here
+/// holds as many small frames as a few dozen of its own, so other tasks would wait
+/// long for their turn.
+const MOST_WORK: u32 = 4 << 20;
+
 /// A `PRIORITY_UPDATE` of more octets says nothing that is understood here.
 const MAX_PRIORITY_UPDATE: u32 = 1024;
 
@@ -103,6 +114,7 @@ impl Inbound {
             least_limit: DEFAULT_MAX_FRAME_SIZE,
             turn,
             blocks: 0,
+            work: 0,
             pings: Vec::new(),
             acked: Vec::new(),
             counts: FrameCounts::default(),
@@ -136,6 +148,9 @@ impl Inbound {
                 Some(Span::Head(head, octets)) => {
                     if !self.in_block {
                         tell(streams, runs);
+                    }
+                    if self.works_long(head) {
+                        runs.push_back(Run::Pause);
                     }
                     self.begin(head, runs, streams);
                     if self.is_of_interest(head, streams) {
@@ -261,6 +276,16 @@ impl Inbound {
     /// The stack has got all there is, and acts on it: a pause by itself.
     pub(crate) fn rested(&mut self) {
         self.blocks = 0;
+        self.work = 0;
+    }
+
+    /// A frame starts. Whether there is to be a pause before it, so that other tasks
+    /// have their turn.
+    fn works_long(&mut self, head: Head) -> bool {
+        let work = self.work + FRAME_WORK + head.length;
+        let is_long = work > MOST_WORK && self.work > 0;
+        self.work = if is_long { 0 } else { work };
+        is_long
     }
 
     /// A header block starts. Whether there is to be a pause before it.

@@ -313,6 +313,45 @@ fn a_burst_of_header_blocks_has_one_pause() {
 }
 
 #[test]
+fn a_flood_of_small_frames_has_a_pause_for_each_thousand() {
+    let ping = Raw {
+        kind: FrameType::PING,
+        flags: Flags::NONE,
+        stream: 0,
+        payload: vec![1; 8],
+    };
+    let unknown = Raw {
+        kind: FrameType(0xbb),
+        flags: Flags::NONE,
+        stream: 0,
+        payload: vec![1; 16_384],
+    };
+    let mut inbound = Inbound::new(16_384, u32::MAX, None);
+    let pauses = |inbound: &mut Inbound, frame: &Raw, count| {
+        let wire = encode(&vec![frame.clone(); count]);
+        let mut runs = VecDeque::new();
+        for chunk in wire.chunks(100_000) {
+            let mut more = VecDeque::new();
+            inbound.process(chunk, 0, &mut more, &mut unscheduled());
+            runs.extend(more);
+        }
+        runs.iter().filter(|run| **run == Run::Pause).count()
+    };
+    assert_eq!(pauses(&mut inbound, &ping, 1_000), 0);
+    assert_eq!(pauses(&mut inbound, &ping, 100), 1);
+    assert!((9..=10).contains(&pauses(&mut inbound, &ping, 10_000)));
+    inbound.rested();
+    assert_eq!(pauses(&mut inbound, &ping, 1_000), 0);
+    inbound.rested();
+    assert_eq!(pauses(&mut inbound, &unknown, 200), 0);
+    assert_eq!(pauses(&mut inbound, &unknown, 10), 1);
+    // A header block that goes on for long has some too.
+    let mut endless = ping.clone();
+    endless.kind = FrameType::CONTINUATION;
+    assert!(pauses(&mut inbound, &endless, 10_000) >= 9);
+}
+
+#[test]
 fn f6_a_first_settings_with_no_frame_size_gets_one() {
     let mut inbound = Inbound::new(262_144, u32::MAX, None);
     let wire = encode(&[settings(&[]), settings(&[])]);
