@@ -125,6 +125,10 @@ impl Config {
     /// worked on. Without it two peers with many requests in flight wait for each
     /// other in turn. It costs one write call and one poll a burst.
     ///
+    /// Whatever this is, there is a pause in each thousand frames that come without a
+    /// break, and in each 4 MiB, so that a flood does not keep other tasks from
+    /// their turn.
+    ///
     /// # Default
     ///
     /// 32. At least 1; `u32::MAX` for no pause.
@@ -185,6 +189,12 @@ impl Config {
     /// connection in all, its other frames included. A stream that is alone may
     /// have up to 4 MiB of credit, so that it never waits for more; beyond the
     /// connection's bound the stack has to wait.
+    ///
+    /// There is one wait that it could not end: for a peer that takes away the window
+    /// of a response that waits, and goes on asking. Header blocks keep their order, so
+    /// trailers of such a response hold up all others. Where they hold up half of
+    /// what the connection may have, the response is given up: its stream is reset
+    /// (`ENHANCE_YOUR_CALM`), towards both ends.
     ///
     /// # Default
     ///

@@ -66,7 +66,8 @@
 //!   that the first answers are on their way while the last are worked on.
 //! - What is not HTTP/2, by its first 24 octets, passes through unchanged.
 //! - Within a stream nothing is reordered, nor are header blocks; no frame is added
-//!   that you did not ask for; a frame that the stack would refuse reaches the
+//!   that you did not ask for, unless a peer piles up what it does not take
+//!   ([`Config::queue`]); a frame that the stack would refuse reaches the
 //!   stack, which refuses it.
 //!
 //! Memory is bounded by [`Config`] and pooled by [`BufferPool`]; an idle

@@ -128,6 +128,16 @@ impl<P> Lane<P> {
         lane.push_back((seq, frame));
     }
 
+    /// Puts a frame behind the first of those that keep their order.
+    pub(crate) fn push_behind_front(&mut self, frame: LaneFrame<P>) {
+        let Some(&(seq, _)) = self.ordered.front() else {
+            return self.push(frame);
+        };
+        self.cost += frame.cost;
+        self.fences += usize::from(frame.fenced);
+        self.ordered.insert(1, (seq, frame));
+    }
+
     pub(crate) fn next(&self) -> Next {
         match (self.ordered.front(), self.around.front()) {
             (None, None) => Next::Nothing,

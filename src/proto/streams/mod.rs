@@ -55,10 +55,13 @@ const MAX_OPENED: usize = 512;
 const MAX_IDLE: usize = 256;
 
 /// What a frame takes in the lane beside its octets, roughly.
-const FRAME_OVERHEAD: u64 = 64;
+const FRAME_OVERHEAD: u64 = 128;
 
 /// The payload of `RST_STREAM` that says that nothing went wrong.
 const NO_ERROR: [u8; 4] = [0; 4];
+
+/// That of one that says that the peer makes too much work.
+const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 0xb];
 
 /// What of a connection's streams is bounded, and how.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +98,8 @@ pub(crate) struct Streams {
     overdrawn: usize,
     /// Streams that the stack is to be told more credit of.
     to_tell: VecDeque<StreamId>,
+    /// Streams that the stack is to be told the end of.
+    to_reset: Vec<StreamId>,
     /// The highest stream that the peer has opened.
     last_opened: u32,
     /// Streams that the peer has reset, as far as the stack may not know yet, and
@@ -149,6 +154,7 @@ impl Streams {
             senders: 0,
             overdrawn: 0,
             to_tell: VecDeque::new(),
+            to_reset: Vec::new(),
             last_opened: 0,
             reset: StreamSet::default(),
             idle: BTreeMap::new(),

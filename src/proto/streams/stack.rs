@@ -114,12 +114,15 @@ impl Streams {
     }
 
     pub(super) fn push(&mut self, head: Head, octets: Vec<u8>, fenced: bool) {
-        let cost = octets.len() as u64 + FRAME_OVERHEAD;
-        self.lane.push(LaneFrame {
-            head,
-            payload: octets,
-            fenced,
-            cost,
-        });
+        self.lane.push(lane_frame(head, octets, fenced));
+    }
+}
+
+pub(super) fn lane_frame(head: Head, payload: Vec<u8>, fenced: bool) -> LaneFrame<Vec<u8>> {
+    LaneFrame {
+        head,
+        cost: payload.len() as u64 + FRAME_OVERHEAD,
+        payload,
+        fenced,
     }
 }

@@ -4,15 +4,23 @@ use super::{LEAST_SHARE, Streams, UNCONGESTED};
 use crate::proto::credit::MAX_WINDOW;
 use crate::proto::head::{Flags, FrameType, Head, StreamId};
 
+/// What the stack is told why.
+const CANCEL: [u8; 4] = [0, 0, 0, 8];
+
 impl Streams {
     /// Whether [`Streams::tell`] has something to say.
     pub(crate) fn has_tells(&self) -> bool {
-        !self.to_tell.is_empty() || self.connection.withheld() > 0
+        !self.to_tell.is_empty() || !self.to_reset.is_empty() || self.connection.withheld() > 0
     }
 
     /// Appends the `WINDOW_UPDATE` frames that the stack shall see: of streams
-    /// that have room, and of the connection for what was dropped (rule C4).
+    /// that have room, and of the connection for what was dropped (rule C4); and the
+    /// ends of streams that were given up, as if the peer had reset them.
     pub(crate) fn tell(&mut self, out: &mut Vec<u8>) {
+        for stream in std::mem::take(&mut self.to_reset) {
+            out.extend(reset_head(stream).encode());
+            out.extend(CANCEL);
+        }
         let target = self.target();
         while let Some(stream) = self.to_tell.pop_front() {
             let Some(record) = self.records.get_mut(stream) else {
@@ -65,6 +73,16 @@ impl Streams {
             self.overdrawn -= usize::from(record.is_overdrawn);
             record.is_overdrawn = is_overdrawn;
         }
+    }
+}
+
+/// The head of `RST_STREAM`.
+pub(super) fn reset_head(stream: StreamId) -> Head {
+    Head {
+        length: 4,
+        kind: FrameType::RST_STREAM,
+        flags: Flags::NONE,
+        stream,
     }
 }
 

@@ -1,7 +1,9 @@
 //! What goes to the wire.
 
-use super::Streams;
 use super::queue::Front;
+use super::stack::lane_frame;
+use super::tells::reset_head;
+use super::{ENHANCE_YOUR_CALM, Streams};
 use crate::proto::head::{Flags, FrameType, Head, StreamId};
 use crate::proto::lane::Next;
 use crate::proto::staged::Staged;
@@ -82,6 +84,38 @@ impl Streams {
         }
         self.settle(stream);
         self.consider(stream);
+        true
+    }
+
+    /// Gives up the stream whose trailers stand before all else that waits, because
+    /// the peer does not take its DATA, if that is much. Whether there was one.
+    ///
+    /// The stack cannot be stopped there: it has to read on for the credit that ends
+    /// the wait. So it would go on with answers to whatever the peer sends, and all
+    /// of that would pile up behind a stream that the peer alone can set free.
+    pub(crate) fn give_up(&mut self) -> bool {
+        let Next::Fenced(stream) = self.lane.next() else {
+            return false;
+        };
+        let is_much = self.lane.cost() >= self.bounds.connection as u64 / 2;
+        let is_stuck = matches!(self.front(stream), Front::Data(_)) && !self.is_sendable(stream);
+        if !is_much || !is_stuck {
+            return false;
+        }
+        self.note_reset(stream);
+        self.reset.insert(stream);
+        if let Some(record) = self.records.get_mut(stream) {
+            record.late_reset = None;
+        }
+        self.drop_stream(stream);
+        // The trailers have to go, as the peer's HPACK decoder is to see them, but they
+        // must not make it take what it has for all there is.
+        self.lane.clear_end_stream(stream);
+        let head = reset_head(stream);
+        let octets = [&head.encode()[..], &ENHANCE_YOUR_CALM].concat();
+        self.lane.push_behind_front(lane_frame(head, octets, false));
+        self.receives_no_more(stream, false);
+        self.to_reset.push(stream);
         true
     }
 

@@ -53,8 +53,9 @@ impl WriteSide {
 
     /// Takes octets of the stack into the queues. `Pending` only if these and the
     /// socket are full. Where it is the peer that does not take what is in them,
-    /// the stack is not stopped, as it might not read on before it has written:
-    /// it was not told of much more than the queues are to hold.
+    /// the stack is not stopped, as it might not read on before it has written: it was
+    /// not told of much more than the queues are to hold, and what else waits for such
+    /// DATA is bounded by [`Streams::give_up`].
     pub(super) fn poll_write_queued<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
@@ -64,7 +65,10 @@ impl WriteSide {
         streams: &mut Streams,
     ) -> Poll<io::Result<usize>> {
         if self.queueing && streams.is_full() {
-            let pumped = self.poll_pump(io, cx, streams)?;
+            let mut pumped = self.poll_pump(io, cx, streams)?;
+            while pumped.is_ready() && self.queueing && streams.give_up() {
+                pumped = self.poll_pump(io, cx, streams)?;
+            }
             if pumped.is_pending() && streams.is_full() {
                 return Poll::Pending;
             }

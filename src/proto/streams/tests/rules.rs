@@ -217,6 +217,47 @@ fn o3_pings_and_credit_for_what_the_peer_opened_go_around_a_fence_that_holds() {
 }
 
 #[test]
+fn b3_what_waits_behind_trailers_that_cannot_go_is_bounded() {
+    let mut queue = Queue::new(&[1, 3]);
+    queue.data(1, 100, false);
+    queue.headers(1, true);
+    queue.streams.set_initial_window(0);
+    assert_eq!(queue.kinds(), []);
+    let mut acks = 0;
+    while !queue.streams.give_up() {
+        queue.frame(&raw(FrameType::SETTINGS, Flags::ACK, 0, vec![]));
+        acks += 1;
+        assert!(queue.streams.queued() <= BOUNDS.connection as u64);
+    }
+    assert!(acks > 10_000, "{acks}");
+    assert!(!queue.streams.give_up());
+    // The trailers do not end what is not whole.
+    let frames = queue.pump();
+    assert_eq!(frames[0], (FrameType::HEADERS, 1, 1, Flags::END_HEADERS));
+    assert_eq!(frames[1], (FrameType::RST_STREAM, 1, 4, Flags::NONE));
+    assert_eq!(frames.len(), 2 + acks);
+    // The stack hears of it as if the peer had reset the stream (CANCEL), and has the
+    // credit back.
+    assert_eq!(queue.told(), [(1, 8), (0, 100)]);
+    assert_eq!(queue.told(), []);
+    queue.is_done();
+}
+
+#[test]
+fn b3_trailers_that_may_go_are_not_given_up() {
+    let mut queue = Queue::new(&[1, 3]);
+    queue.data(1, 100, false);
+    queue.headers(1, true);
+    for _ in 0..100_000 {
+        queue.frame(&raw(FrameType::SETTINGS, Flags::ACK, 0, vec![]));
+    }
+    assert!(queue.streams.is_full());
+    assert!(!queue.streams.give_up());
+    assert_eq!(queue.pump().len(), 100_002);
+    queue.is_done();
+}
+
+#[test]
 fn c3_what_is_queued_waits_for_a_window_that_settings_have_lowered() {
     let mut queue = Queue::new(&[1]);
     queue.data(1, 60_000, true);
