@@ -436,9 +436,14 @@ impl Inbound {
         let Ok(named) = settings::max_frame_size(payload) else {
             return frame;
         };
+        let mut front = Vec::new();
         if let Ok(Some(window)) = settings::initial_window_size(payload) {
+            let overflow = streams.overflow_by_settings(window);
             let told = streams.set_initial_window(window);
-            if told < window {
+            if let Some(octets) = overflow {
+                front = octets;
+                settings::overflow_initial_window_size(payload);
+            } else if told < window {
                 settings::lower_initial_window_size(payload, told);
             }
         }
@@ -456,7 +461,8 @@ impl Inbound {
             let length = (frame.len() - Head::LEN) as u32;
             frame[..3].copy_from_slice(&length.to_be_bytes()[1..]);
         }
-        frame
+        front.extend(frame);
+        front
     }
 
     /// The acknowledgement of a PING: `None` if the PING was ours.
@@ -515,7 +521,11 @@ fn take_window_update(frame: Vec<u8>, streams: &mut Streams) -> Option<Vec<u8>> 
     };
     // The highest bit is reserved (RFC 9113, section 6.9).
     let increment = u32::from_be_bytes(increment) & (u32::MAX >> 1);
-    let is_held = streams.window_update(Head::decode(&head).stream, increment);
+    let stream = Head::decode(&head).stream;
+    if streams.overflows(stream, increment) {
+        return Some(streams.overflow(stream));
+    }
+    let is_held = streams.window_update(stream, increment);
     (!is_held).then_some(frame)
 }
 

@@ -416,6 +416,70 @@ fn c2_settings_over_16_kib_pass_and_their_window_counts() {
     }
 }
 
+#[test]
+fn f2_the_stack_sees_a_window_overflow_of_which_it_was_told_less() {
+    let bounds = Bounds {
+        schedule: true,
+        stream: 65_536,
+        connection: 1 << 20,
+    };
+    let update = |octets: u32| Raw {
+        kind: FrameType::WINDOW_UPDATE,
+        flags: Flags::NONE,
+        stream: 1,
+        payload: octets.to_be_bytes().to_vec(),
+    };
+    let largest = (1 << 31) - 1;
+    let number = |octets: &[u8]| i64::from(u32::from_be_bytes(octets.try_into().unwrap()));
+    // The stack's own view of the window, once it has sent so much.
+    let window = |wire: &[Raw], sent: u32| {
+        let stream = StreamId::new(1).unwrap();
+        let mut streams = Streams::new(true, bounds, 1);
+        streams.opens(stream);
+        streams.note(Head {
+            length: sent,
+            kind: FrameType::DATA,
+            flags: Flags::NONE,
+            stream,
+        });
+        let mut inbound = Inbound::new(262_144, u32::MAX, None);
+        let (wire, mut seen) = (encode(wire), Vec::new());
+        let mut runs = VecDeque::new();
+        inbound.process(&wire, 0, &mut runs, &mut streams);
+        collect(&runs, &wire, &mut seen);
+        let mut initial = 65_535;
+        let mut window = initial - i64::from(sent);
+        for frame in parse(&seen) {
+            let values = frame.payload.chunks(6);
+            window += match frame.kind {
+                FrameType::WINDOW_UPDATE => number(&frame.payload),
+                _ => values
+                    .filter(|value| value[..2] == [0, 4])
+                    .map(|value| {
+                        number(&value[2..]) - std::mem::replace(&mut initial, number(&value[2..]))
+                    })
+                    .sum(),
+            };
+        }
+        window
+    };
+    for sent in [0, 1, 60_000, 65_535] {
+        let most = largest - 65_535 + sent;
+        let initial = |octets| settings(&[(3, 1), (4, octets)]);
+        assert!(window(&[update(most)], sent) <= i64::from(largest));
+        assert!(window(&[update(most), initial(65_535)], sent) <= i64::from(largest));
+        for wire in [
+            &[update(most + 1)][..],
+            &[update(most), update(1)],
+            &[update(most), initial(65_536)],
+            &[update(most), initial(0), initial(65_536)],
+            &[initial(0), update(largest), initial(65_536 + sent)],
+        ] {
+            assert!(window(wire, sent) > i64::from(largest), "{wire:?}, {sent}");
+        }
+    }
+}
+
 /// What the stack sees of header blocks, in chunks of each size, and the streams
 /// that were tagged.
 fn tagged(is_server: bool, frames: &[Raw]) -> (Vec<Raw>, Vec<u32>) {

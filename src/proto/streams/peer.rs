@@ -1,7 +1,6 @@
 //! What comes from the peer.
 
 use super::{MAX_IDLE, MAX_OPENED, Streams};
-use crate::proto::credit::MAX_WINDOW;
 use crate::proto::head::StreamId;
 use crate::proto::priority::Priority;
 
@@ -39,8 +38,8 @@ impl Streams {
         self.drop_stream(stream);
     }
 
-    /// The peer grants credit. Whether the stack shall not see it, because it is
-    /// told when there is room.
+    /// The peer grants credit, which does not [overflow](Self::overflows) the window.
+    /// Whether the stack shall not see it, because it is told when there is room.
     pub(crate) fn window_update(&mut self, stream: StreamId, increment: u32) -> bool {
         if stream.is_connection() {
             self.connection.grant(increment);
@@ -50,13 +49,12 @@ impl Streams {
         let Some(record) = self.records.get_mut(stream) else {
             return false;
         };
-        let overflows = record.ledger.granted() + i64::from(increment) > MAX_WINDOW;
         record.ledger.grant(increment);
-        if !self.bounds.schedule || increment == 0 || overflows {
-            // The stack is the judge of these (rule F2).
+        // The stack is the judge of a wrong one (rule F2).
+        let passes = !self.bounds.schedule || increment == 0;
+        if passes {
             record.ledger.tell(increment);
         }
-        let passes = !self.bounds.schedule || increment == 0 || overflows;
         self.check_overdrawn(stream);
         self.settle(stream);
         self.consider(stream);

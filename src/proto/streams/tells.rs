@@ -1,6 +1,6 @@
 //! What the stack is told of the peer's credit.
 
-use super::{LEAST_SHARE, Streams, UNCONGESTED};
+use super::{LEAST_SHARE, Record, Streams, UNCONGESTED};
 use crate::proto::credit::MAX_WINDOW;
 use crate::proto::head::{Flags, FrameType, Head, StreamId};
 
@@ -39,6 +39,46 @@ impl Streams {
             self.connection.tell(refund as u32);
             window_update(StreamId::CONNECTION, refund as u32, out);
         }
+    }
+
+    /// Whether so much more credit makes the window of a stream larger than it may
+    /// be (RFC 9113, section 6.9.1), and the stack cannot know, because it was told
+    /// of less.
+    pub(crate) fn overflows(&self, stream: StreamId, increment: u32) -> bool {
+        let record = self.records.get(stream);
+        record.is_some_and(|record| self.overflows_by(record, increment.into()))
+    }
+
+    fn overflows_by(&self, record: &Record, more: i64) -> bool {
+        let is_known = self.bounds.schedule && !record.ended && !record.is_late;
+        is_known && record.ledger.granted() + more > MAX_WINDOW
+    }
+
+    /// What the stack sees instead of a `WINDOW_UPDATE` that overflows: it is the
+    /// judge of that (rule F2), so its own view of the window has to overflow. It
+    /// does with the first frame, or else, where that view is negative or about to
+    /// be, with the second.
+    pub(crate) fn overflow(&self, stream: StreamId) -> Vec<u8> {
+        let mut octets = Vec::new();
+        for _ in 0..2 {
+            window_update(stream, MAX_WINDOW as u32, &mut octets);
+        }
+        octets
+    }
+
+    /// The same for SETTINGS that change the windows of all streams to go by this
+    /// initial one: what the stack sees before them, if one overflows (section
+    /// 6.9.2). They shall say [`MAX_WINDOW`] then.
+    pub(crate) fn overflow_by_settings(&self, initial: u32) -> Option<Vec<u8>> {
+        let more = i64::from(initial) - self.initial.0;
+        let mut records = self.records.iter();
+        let (stream, record) = records.find(|(_, record)| self.overflows_by(record, more))?;
+        let mut octets = Vec::new();
+        let missing = MAX_WINDOW - record.ledger.told();
+        if missing > 0 {
+            window_update(stream, missing.min(MAX_WINDOW) as u32, &mut octets);
+        }
+        Some(octets)
     }
 
     /// What a stream may have at hand: known to the stack, or queued.

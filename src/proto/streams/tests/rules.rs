@@ -430,7 +430,9 @@ fn c5_updates_that_are_errors_pass_to_the_stack() {
     let mut queue = Queue::new(&[1]);
     let streams = &mut queue.streams;
     assert!(!streams.window_update(id(1), 0));
-    assert!(!streams.window_update(id(1), (1 << 31) - 1));
+    assert!(streams.overflows(id(1), (1 << 31) - 1));
+    assert!(!streams.overflows(id(1), (1 << 31) - 1 - 65_535));
+    assert!(!streams.overflows(id(3), (1 << 31) - 1));
     // And those of streams that are not known.
     assert!(!streams.window_update(id(3), 5));
     assert!(!streams.window_update(StreamId::CONNECTION, 5));
