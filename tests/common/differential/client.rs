@@ -216,8 +216,14 @@ async fn tunnel(upgrade: hyper::upgrade::OnUpgrade, which: usize, log: &Log) {
     };
     let mut io = TokioIo::new(upgraded);
     let mut octets = Vec::new();
-    let said = io.write_all(b"through").await.map_err(|error| chain(&error));
-    let heard = io.read_to_end(&mut octets).await.map_err(|error| chain(&error));
+    let said = io
+        .write_all(b"through")
+        .await
+        .map_err(|error| chain(&error));
+    let heard = io
+        .read_to_end(&mut octets)
+        .await
+        .map_err(|error| chain(&error));
     let text = octets.escape_ascii();
     log.add(which, format!("tunnel: {said:?}, {heard:?}: {text}"));
 }

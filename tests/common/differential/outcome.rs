@@ -156,7 +156,10 @@ impl Outcome {
             let (len, hash) = crate::common::digest(&octets);
             if len > 0 {
                 let front = octets[..octets.len().min(30)].escape_ascii();
-                self.add(Place::Stream(stream), format!("DATA {len} ({hash:x}): {front}"));
+                self.add(
+                    Place::Stream(stream),
+                    format!("DATA {len} ({hash:x}): {front}"),
+                );
             }
         }
     }
@@ -237,7 +240,10 @@ impl Outcome {
             Some(code) if code > 0 => Ends::GoesAway(code),
             _ if !is_open => Ends::Closes,
             _ if !self.is_answered => Ends::Waits,
-            _ => self.resets.last().map_or(Ends::Lives, |code| Ends::Resets(*code)),
+            _ => self
+                .resets
+                .last()
+                .map_or(Ends::Lives, |code| Ends::Resets(*code)),
         }
     }
 
@@ -297,7 +303,9 @@ impl Outcome {
 }
 
 fn number(octets: &[u8]) -> u32 {
-    octets.first_chunk().map_or(0, |octets| u32::from_be_bytes(*octets))
+    octets
+        .first_chunk()
+        .map_or(0, |octets| u32::from_be_bytes(*octets))
 }
 
 /// Lines that only one has.
@@ -305,7 +313,9 @@ pub(super) fn difference(expected: &[String], seen: &[String]) -> String {
     let only = |of: &[String], not: &[String], mark| {
         of.iter()
             .filter(|line| !not.contains(line))
-            .fold(String::new(), |text, line| format!("{text}    {mark} {line}\n"))
+            .fold(String::new(), |text, line| {
+                format!("{text}    {mark} {line}\n")
+            })
     };
     let text = only(expected, seen, '-') + &only(seen, expected, '+');
     match text.is_empty() {

@@ -70,7 +70,8 @@ impl Serving {
         tokio::spawn(async move {
             let service = TowerToHyperService::new(service);
             if self.is_auto {
-                let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                let mut builder =
+                    hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
                 self.flow.apply(&mut builder);
                 builder.http1().auto_date_header(false);
                 builder.http2().auto_date_header(false);

@@ -2,6 +2,7 @@
 
 use framewright::FrameType;
 
+#[allow(unused_imports)]
 pub(crate) use crate::raw::{frame, settings, update, window_update};
 
 pub(crate) const PADDED: u8 = 0x8;
