@@ -17,7 +17,6 @@ use std::ops::Range;
 
 use super::block_end::BlockEnd;
 use super::counts::FrameCounts;
-use super::credit::MAX_WINDOW;
 use super::deframer::{Deframer, Span};
 use super::frame::DEFAULT_MAX_FRAME_SIZE;
 use super::head::{Flags, FrameType, Head, StreamId};
@@ -244,7 +243,7 @@ impl Inbound {
                 let ends_here = ends && !is_padded;
                 let is_allowed = streams.receives_data(head.stream, head.length, ends_here);
                 if !is_allowed && !self.in_block {
-                    runs.push_back(Run::Octets(overflow()));
+                    runs.push_back(Run::Octets(streams.overflow(StreamId::CONNECTION)));
                 }
             }
             FrameType::RST_STREAM => {
@@ -499,19 +498,6 @@ pub(crate) fn tell(streams: &mut Streams, runs: &mut VecDeque<Run>) {
             runs.push_back(Run::Octets(octets));
         }
     }
-}
-
-/// What no peer may send: "a sender MUST NOT allow a flow-control window to exceed
-/// 2^31-1 octets" (RFC 9113, section 6.9.1). Twice, as the window may be empty.
-fn overflow() -> Vec<u8> {
-    let head = Head {
-        length: 4,
-        kind: FrameType::WINDOW_UPDATE,
-        flags: Flags::NONE,
-        stream: StreamId::CONNECTION,
-    };
-    let most = (MAX_WINDOW as u32).to_be_bytes();
-    [&head.encode()[..], &most].concat().repeat(2)
 }
 
 /// A `WINDOW_UPDATE`: `None` if the stack is told later.
