@@ -104,8 +104,8 @@ fn rfc9113_10_5_1_huge_blocks() {
 }
 
 #[test]
-fn rfc9113_6_9_1_data_beyond_all_windows() {
-    let attack = Attack::new("client: DATA beyond all windows", |a| {
+fn rfc9113_5_1_a_response_on_a_stream_that_is_idle() {
+    let attack = Attack::new("client: a response on an idle stream", |a| {
         asked(a).send(&frame(FrameType::HEADERS, END_HEADERS, 3, &[0x88]));
         asked(a).send(&ok());
         a.repeat(4_000, &frame(FrameType::DATA, 0, 3, &[0; 16_384]));
