@@ -213,6 +213,9 @@ impl Config {
     /// again. So turn it on where such a layer is there, or handlers see the
     /// field. The peer never does, unless a handler without the layer sends it on.
     ///
+    /// The field counts as 108 octets where the stack bounds the size of a header
+    /// list (RFC 9113, section 10.5.1): to hyper's default, 16 KiB, so much is missing.
+    ///
     /// # Default
     ///
     /// No.
