@@ -295,6 +295,28 @@ pub(crate) fn cases() -> Vec<Case> {
             Lives,
             [behind(&[0xbd; 1_000]), get(3)],
         ),
+        server(
+            "4.3 a header list of 16,383 octets",
+            Lives,
+            [behind(&fields(&[("x", &"y".repeat(16_181))])), get(3)],
+        )
+        .at_limit(),
+        server(
+            "4.3 a header list of 16,384 octets",
+            Lives,
+            [behind(&fields(&[("x", &"y".repeat(16_182))])), get(3)],
+        ),
+        server(
+            "4.3 a header list of 16,275 octets",
+            Lives,
+            [behind(&fields(&[("x", &"y".repeat(16_073))])), get(3)],
+        ),
+        server(
+            "4.3 a header list of 16,276 octets",
+            Lives,
+            [behind(&fields(&[("x", &"y".repeat(16_074))])), get(3)],
+        )
+        .at_limit(),
     ]
 }
 

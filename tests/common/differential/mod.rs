@@ -4,7 +4,8 @@
 //! A case is a list of batches of raw octets, and what hyper makes of them. Each is
 //! run on bare hyper, on hyper over a transport with the default configuration, and
 //! with all that there is: stream handles, the layers, and managed windows. Each of
-//! these three times: a batch at once, an octet at a time, and in pieces.
+//! these four times: a batch at once, an octet at a time, in pieces, and through a pipe
+//! that takes little at a time.
 //!
 //! A runtime of one thread, a pipe in memory and a clock that stands still until
 //! nothing is left to do make it all deterministic: after each batch everything
@@ -36,6 +37,8 @@ use crate::raw::{ACK, PREFACE, frame, settings};
 
 /// More than any case writes.
 const PIPE: usize = 1 << 20;
+/// Less than most write, so that streams compete for it.
+const NARROW: usize = 2_000;
 /// Octets that go one at a time; the rest of a long batch goes in pieces.
 const SINGLE: usize = 400;
 const PIECE: usize = 997;
@@ -64,6 +67,8 @@ pub(crate) struct Case {
     window: u32,
     /// The server takes extended CONNECT (RFC 8441).
     pub(crate) extended: bool,
+    /// Its header list is as long as hyper takes one.
+    is_at_limit: bool,
 }
 
 /// As managed windows' ceilings are by default.
@@ -78,6 +83,7 @@ fn case(name: impl Into<String>, stack: Stack, ends: Ends, batches: Vec<Vec<u8>>
         is_open: true,
         window: WINDOW,
         extended: false,
+        is_at_limit: false,
     }
 }
 
@@ -119,6 +125,13 @@ impl Case {
     /// The server takes extended CONNECT.
     pub(crate) fn extended(mut self) -> Self {
         self.extended = true;
+        self
+    }
+
+    /// With stream handles the transport's own field counts as 108 octets of a header
+    /// list, so there such a list is longer than hyper takes.
+    pub(crate) fn at_limit(mut self) -> Self {
+        self.is_at_limit = true;
         self
     }
 
@@ -180,12 +193,14 @@ enum Chunks {
     Whole,
     Octets,
     Pieces,
+    /// Not at all, but no more than the narrow pipe takes goes at once, either way.
+    Narrow,
 }
 
 impl Chunks {
     fn of<'a>(self, batch: &'a [u8], seed: &mut u64) -> Vec<&'a [u8]> {
         match self {
-            Self::Whole => vec![batch],
+            Self::Whole | Self::Narrow => vec![batch],
             Self::Octets => {
                 let (front, rest) = batch.split_at(batch.len().min(SINGLE));
                 front.chunks(1).chain(rest.chunks(PIECE)).collect()
@@ -257,9 +272,21 @@ impl Peer {
         self.outcome.input.len() > before
     }
 
-    async fn send(&mut self, octets: &[u8]) {
-        // Who is gone has no use for them.
-        let _ = self.io.write_all(octets).await;
+    /// Sends as much as is taken: who is gone, or stuck, takes no more.
+    async fn send(&mut self, mut octets: &[u8]) {
+        let mut is_stuck = false;
+        while !octets.is_empty() {
+            let mut write = pin!(self.io.write(octets));
+            match poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await {
+                Poll::Ready(Ok(n)) => (octets, is_stuck) = (&octets[n..], false),
+                Poll::Ready(Err(_)) => return,
+                Poll::Pending if is_stuck => return,
+                Poll::Pending => {
+                    is_stuck = true;
+                    self.settle().await;
+                }
+            }
+        }
     }
 
     fn end_batch(&mut self) {
@@ -270,13 +297,17 @@ impl Peer {
 
 /// Runs a case once.
 fn run(case: &Case, below: Below, chunks: Chunks) -> Outcome {
+    let pipe = match chunks {
+        Chunks::Narrow => NARROW,
+        _ => PIPE,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let (io, theirs) = tokio::io::duplex(PIPE);
+        let (io, theirs) = tokio::io::duplex(pipe);
         let log = Log::default();
         let mut peer = Peer {
             io,
@@ -334,7 +365,12 @@ pub(crate) fn assert_transparent(cases: &[Case]) {
             "{} begins with no section",
             case.name
         );
-        for chunks in [Chunks::Whole, Chunks::Octets, Chunks::Pieces] {
+        for chunks in [
+            Chunks::Whole,
+            Chunks::Octets,
+            Chunks::Pieces,
+            Chunks::Narrow,
+        ] {
             let bare = run(case, Below::Bare, chunks);
             let ends = bare.ends();
             // What comes a little at a time may be dealt with before it is wrong.
@@ -346,6 +382,9 @@ pub(crate) fn assert_transparent(cases: &[Case]) {
                 ));
             }
             for below in [Below::Transport, Below::Loaded] {
+                if case.is_at_limit && below == Below::Loaded {
+                    continue;
+                }
                 let seen = run(case, below, chunks).normal(case, below);
                 let expected = bare.comparable(below);
                 if seen != expected {

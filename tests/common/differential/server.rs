@@ -120,7 +120,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
 pub(super) fn fields(fields: &HeaderMap) -> String {
     let mut text = String::new();
     for (name, value) in fields.iter().filter(|(name, _)| *name != TAG) {
-        let _ = write!(text, " {name}={:?}", value);
+        let _ = write!(text, " {name}={value:?}");
     }
     text
 }

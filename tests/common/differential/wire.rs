@@ -74,6 +74,7 @@ pub(crate) fn head(length: u32, kind: FrameType, flags: u8, stream: u32) -> Vec<
 }
 
 /// Batches in one.
+#[expect(clippy::needless_pass_by_value, reason = "what is made there and then")]
 pub(crate) fn all<const N: usize>(parts: [Vec<u8>; N]) -> Vec<u8> {
     parts.concat()
 }
