@@ -89,6 +89,10 @@ pub(crate) struct Inbound {
 /// What a frame costs the stack and the transport beside its octets, in octets.
 const FRAME_WORK: u32 = 4 * 1024;
 
+/// What a SETTINGS frame costs more for each stream that is open, as it may change the
+/// windows of all (RFC 9113, section 6.9.2).
+const STREAM_WORK: u32 = 512;
+
 /// How much the stack gets at most before a pause: 1,024 small frames, or some 200 of
 /// the usual size. The stack reads until there is nothing left, and one read here
 /// holds as many small frames as a few dozen of its own, so other tasks would wait
@@ -148,7 +152,7 @@ impl Inbound {
                     if !self.in_block {
                         tell(streams, runs);
                     }
-                    if self.works_long(head) {
+                    if self.works_long(head, streams) {
                         runs.push_back(Run::Pause);
                     }
                     self.begin(head, runs, streams);
@@ -280,8 +284,12 @@ impl Inbound {
 
     /// A frame starts. Whether there is to be a pause before it, so that other tasks
     /// have their turn.
-    fn works_long(&mut self, head: Head) -> bool {
-        let work = self.work + FRAME_WORK + head.length;
+    fn works_long(&mut self, head: Head, streams: &Streams) -> bool {
+        let mut work = self.work + FRAME_WORK + head.length;
+        if head.kind == FrameType::SETTINGS {
+            let streams = u32::try_from(streams.len()).unwrap_or(u32::MAX);
+            work = work.saturating_add(streams.saturating_mul(STREAM_WORK));
+        }
         let is_long = work > MOST_WORK && self.work > 0;
         self.work = if is_long { 0 } else { work };
         is_long

@@ -352,6 +352,27 @@ fn a_flood_of_small_frames_has_a_pause_for_each_thousand() {
 }
 
 #[test]
+fn a_flood_of_settings_has_more_pauses_the_more_streams_are_open() {
+    let pauses = |open: u32| {
+        let bounds = Bounds {
+            schedule: true,
+            stream: 64 << 10,
+            connection: 4 << 20,
+        };
+        let mut streams = Streams::new(true, bounds, 1);
+        for n in 0..open {
+            streams.opens(StreamId::new(2 * n + 1).unwrap());
+        }
+        let wire = encode(&vec![settings(&[(4, 1)]); 10_000]);
+        let mut runs = VecDeque::new();
+        Inbound::new(16_384, u32::MAX, None).process(&wire, 0, &mut runs, &mut streams);
+        runs.iter().filter(|run| **run == Run::Pause).count()
+    };
+    assert!((9..=10).contains(&pauses(0)));
+    assert!((220..=270).contains(&pauses(200)), "{}", pauses(200));
+}
+
+#[test]
 fn f6_a_first_settings_with_no_frame_size_gets_one() {
     let mut inbound = Inbound::new(262_144, u32::MAX, None);
     let wire = encode(&[settings(&[]), settings(&[])]);

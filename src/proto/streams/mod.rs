@@ -180,6 +180,11 @@ impl Streams {
         !self.records.is_empty()
     }
 
+    /// How many streams are known.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     /// The task sleeps: memory that is not in use goes back.
     pub(crate) fn rest(&mut self) {
         self.records.rest();
