@@ -165,6 +165,12 @@ impl Attacker {
         self
     }
 
+    /// Acknowledges the victim's SETTINGS.
+    pub(crate) fn acknowledge(&mut self) {
+        self.round_trip();
+        self.send(&frame(FrameType::SETTINGS, ACK, 0, &[]));
+    }
+
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.0.lock().expect("no panic")
     }

@@ -176,6 +176,16 @@ fn upload(a: &mut Attacker, streams: u32, most: usize, padded: bool) {
 #[test]
 fn w2_uploads_that_nobody_reads() {
     let attack = Attack::new("uploads that nobody reads, 50 streams", |a| {
+        a.reads().acknowledge();
+        a.each(0..50, |i| request(2 * i + 1, "/ignore"));
+        upload(a, 50, 2_000, false);
+    });
+    attack.on_servers();
+}
+
+#[test]
+fn rfc9113_6_5_3_uploads_with_no_acknowledgement() {
+    let attack = Attack::new("the same, SETTINGS not acknowledged", |a| {
         a.reads().each(0..50, |i| request(2 * i + 1, "/ignore"));
         upload(a, 50, 2_000, false);
     });
@@ -185,7 +195,8 @@ fn w2_uploads_that_nobody_reads() {
 #[test]
 fn rfc9113_10_5_padding_with_no_content() {
     let attack = Attack::new("DATA of 255 octets of padding", |a| {
-        a.reads().send(&request(1, "/read"));
+        a.reads().acknowledge();
+        a.send(&request(1, "/read"));
         upload(a, 1, 20_000, true);
     });
     attack.on_servers();
@@ -194,7 +205,8 @@ fn rfc9113_10_5_padding_with_no_content() {
 #[test]
 fn rfc9113_10_5_padding_with_no_content_that_nobody_reads() {
     let attack = Attack::new("DATA of padding, nobody reads", |a| {
-        a.reads().send(&request(1, "/ignore"));
+        a.reads().acknowledge();
+        a.send(&request(1, "/ignore"));
         upload(a, 1, 20_000, true);
     });
     attack.on_servers();

@@ -339,6 +339,7 @@ impl Windows {
     pub(crate) fn data(&mut self, stream: StreamId, length: u32) -> bool {
         let has = |told: i64| length == 0 || i64::from(length) <= told;
         let mut is_allowed = has(self.connection.ledger.told());
+        let more = self.unacknowledged_window();
         self.estimate.received(length, self.now);
         self.pings.data();
         let connection = &mut self.connection;
@@ -356,11 +357,20 @@ impl Windows {
         let size = wanted.max(connection.window.size());
         connection.window.set_size(size);
         if let Some(record) = self.records.get_mut(stream) {
-            is_allowed &= record.told().is_none_or(has);
+            is_allowed &= record.told().is_none_or(|told| has(told + more));
             self.figures.stops += u64::from(record.received(length));
             self.consider(stream);
         }
         is_allowed || self.is_vague
+    }
+
+    /// How much more a peer takes a stream's window for, if it goes by SETTINGS that
+    /// it has not acknowledged (RFC 9113, section 6.5.3). Of these the stack is the
+    /// judge.
+    fn unacknowledged_window(&self) -> i64 {
+        let asked = self.unacknowledged.iter().filter_map(|s| s.initial);
+        let most = asked.map(|(_, told)| told).max();
+        most.map_or(0, |most| (most - self.initial.1).max(0))
     }
 
     /// So many octets of the last DATA frame of the stream are padding: nobody

@@ -260,3 +260,18 @@ fn who_may_have_more_credit_than_is_known_is_not_refused() {
     model.deliver(usize::MAX);
     assert_eq!(refused(&came(&mut model, &[(1, 1 << 20)])), None);
 }
+
+#[test]
+fn a_peer_may_go_by_settings_that_it_has_not_acknowledged() {
+    let flow = FlowControl::default().initial_window(100_000);
+    let mut model = Model::new(true, flow, false);
+    model.stack.asked.push_back(Some(1 << 20));
+    model.write(&[settings(&[(4, 1 << 20)])], usize::MAX);
+    model.apply(&Op::Grant(1 << 20), usize::MAX);
+    let mut headers = Vec::new();
+    raw(FrameType::HEADERS, Flags::END_HEADERS, 1, vec![0x82]).encode(&mut headers);
+    let runs = &mut VecDeque::new();
+    model.inbound.process(&headers, 0, runs, &mut model.streams);
+    assert_eq!(refused(&came(&mut model, &[(1, 99_999), (1, 1)])), None);
+    assert_eq!(refused(&came(&mut model, &[(1, 1)])), Some(0));
+}
