@@ -343,6 +343,12 @@ impl Record {
         }
     }
 
+    /// Whether something is queued, or the stream is over: only then does it change
+    /// anything for the schedule what its window is.
+    fn waits(&self) -> bool {
+        self.ended || !self.queue.is_empty()
+    }
+
     /// So much of it was written.
     fn count(&mut self, octets: u32) {
         self.sent += u64::from(octets);

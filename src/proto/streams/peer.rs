@@ -90,11 +90,18 @@ impl Streams {
             *last += granted - was_granted;
             *sum += granted - was_granted;
         }
-        for (_, record) in self.records.iter_mut() {
+        let target = self.target();
+        let mut concerned = Vec::new();
+        for (stream, record) in self.records.iter_mut() {
             record.ledger.adjust(granted - was_granted, told - was_told);
+            record.check_overdrawn(&mut self.overdrawn);
+            if record.waits() || record.is_low(target) {
+                concerned.push(stream);
+            }
         }
-        for stream in self.in_order() {
-            self.check_overdrawn(stream);
+        // The lowest first, so that their turns do not depend on chance.
+        concerned.sort_unstable();
+        for stream in concerned {
             self.settle(stream);
             self.consider(stream);
         }
@@ -107,17 +114,13 @@ impl Streams {
         let change = changes.pop_front().unwrap_or(0);
         if change != 0 {
             *sum -= change;
-            for stream in self.in_order() {
+            let waiting = self.records.iter().filter(|(_, record)| record.waits());
+            let mut waiting: Vec<StreamId> = waiting.map(|(stream, _)| stream).collect();
+            waiting.sort_unstable();
+            for stream in waiting {
                 self.settle(stream);
             }
         }
-    }
-
-    /// All streams, the lowest first, so that their turns do not depend on chance.
-    fn in_order(&self) -> Vec<StreamId> {
-        let mut streams: Vec<StreamId> = self.records.iter().map(|(stream, _)| stream).collect();
-        streams.sort_unstable();
-        streams
     }
 
     /// The same, of SETTINGS that the stack sees as they are.

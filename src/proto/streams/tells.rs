@@ -71,6 +71,9 @@ impl Streams {
     /// 6.9.2). They shall say [`MAX_WINDOW`] then.
     pub(crate) fn overflow_by_settings(&self, initial: u32) -> Option<Vec<u8>> {
         let more = i64::from(initial) - self.initial.0;
+        if more <= 0 {
+            return None;
+        }
         let mut records = self.records.iter();
         let (stream, record) = records.find(|(_, record)| self.overflows_by(record, more))?;
         let mut octets = Vec::new();
@@ -82,7 +85,7 @@ impl Streams {
     }
 
     /// What a stream may have at hand: known to the stack, or queued.
-    fn target(&self) -> i64 {
+    pub(super) fn target(&self) -> i64 {
         let senders = self.senders.max(1) as i64;
         let stream = i64::from(self.bounds.stream);
         if self.queueing {
@@ -99,8 +102,7 @@ impl Streams {
         let Some(record) = self.records.get_mut(stream) else {
             return;
         };
-        let is_low = record.ledger.at_hand() < target / 2;
-        if is_low && record.ledger.withheld() > 0 && !record.ended && !record.is_to_tell {
+        if record.is_low(target) && !record.is_to_tell {
             record.is_to_tell = true;
             self.to_tell.push_back(stream);
         }
@@ -108,11 +110,24 @@ impl Streams {
 
     pub(super) fn check_overdrawn(&mut self, stream: StreamId) {
         if let Some(record) = self.records.get_mut(stream) {
-            let is_overdrawn = record.ledger.withheld() < 0;
-            self.overdrawn += usize::from(is_overdrawn);
-            self.overdrawn -= usize::from(record.is_overdrawn);
-            record.is_overdrawn = is_overdrawn;
+            record.check_overdrawn(&mut self.overdrawn);
         }
+    }
+}
+
+impl Record {
+    /// Whether the stack is to be told more, if it may have so much at hand.
+    pub(super) fn is_low(&self, target: i64) -> bool {
+        let ledger = &self.ledger;
+        ledger.at_hand() < target / 2 && ledger.withheld() > 0 && !self.ended
+    }
+
+    /// Counts the stream among the overdrawn ones if it is one.
+    pub(super) fn check_overdrawn(&mut self, overdrawn: &mut usize) {
+        let is_overdrawn = self.ledger.withheld() < 0;
+        *overdrawn += usize::from(is_overdrawn);
+        *overdrawn -= usize::from(self.is_overdrawn);
+        self.is_overdrawn = is_overdrawn;
     }
 }
 
