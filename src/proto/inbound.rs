@@ -445,12 +445,11 @@ impl Inbound {
         };
         let mut front = Vec::new();
         if let Ok(Some(window)) = settings::initial_window_size(payload) {
-            let overflow = streams.overflow_by_settings(window);
+            if streams.overflows_by_settings(window) {
+                front = streams.overflow(StreamId::CONNECTION);
+            }
             let told = streams.set_initial_window(window);
-            if let Some(octets) = overflow {
-                front = octets;
-                settings::overflow_initial_window_size(payload);
-            } else if told < window {
+            if told < window {
                 settings::lower_initial_window_size(payload, told);
             }
         }

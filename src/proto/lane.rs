@@ -128,14 +128,16 @@ impl<P> Lane<P> {
         lane.push_back((seq, frame));
     }
 
-    /// Puts a frame behind the first of those that keep their order.
-    pub(crate) fn push_behind_front(&mut self, frame: LaneFrame<P>) {
-        let Some(&(seq, _)) = self.ordered.front() else {
+    /// Puts a frame behind all of a stream's that keep their order.
+    pub(crate) fn push_behind(&mut self, stream: StreamId, frame: LaneFrame<P>) {
+        let is_of_stream = |(_, other): &(u64, LaneFrame<P>)| other.head.stream == stream;
+        let Some(last) = self.ordered.iter().rposition(is_of_stream) else {
             return self.push(frame);
         };
         self.cost += frame.cost;
         self.fences += usize::from(frame.fenced);
-        self.ordered.insert(1, (seq, frame));
+        let seq = self.ordered[last].0;
+        self.ordered.insert(last + 1, (seq, frame));
     }
 
     pub(crate) fn next(&self) -> Next {

@@ -13,6 +13,7 @@ mod early;
 mod hostile;
 mod http1;
 mod order;
+mod queues;
 mod raw;
 mod resets;
 mod server;

@@ -100,6 +100,8 @@ pub(crate) struct Streams {
     to_tell: VecDeque<StreamId>,
     /// Streams that the stack is to be told the end of.
     to_reset: Vec<StreamId>,
+    /// Streams that were given up, which the stack may not know yet.
+    given_up: StreamSet,
     /// The highest stream that the peer has opened.
     last_opened: u32,
     /// Streams that the peer has reset, as far as the stack may not know yet, and
@@ -155,6 +157,7 @@ impl Streams {
             overdrawn: 0,
             to_tell: VecDeque::new(),
             to_reset: Vec::new(),
+            given_up: StreamSet::default(),
             last_opened: 0,
             reset: StreamSet::default(),
             idle: BTreeMap::new(),

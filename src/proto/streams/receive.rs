@@ -36,10 +36,10 @@ impl Streams {
         }
     }
 
-    /// A frame of the stack went out without being looked at.
-    pub(crate) fn overlooked(&mut self, head: Head) {
+    /// Something of the stack went out without being looked at, which may be credit.
+    pub(crate) fn overlooked(&mut self) {
         if let Some(windows) = &mut self.windows {
-            windows.overlooked(head);
+            windows.overlooked();
         }
     }
 
@@ -60,7 +60,9 @@ impl Streams {
 
     /// The stack grants credit, which was taken out.
     pub(crate) fn stack_grants(&mut self, stream: StreamId, increment: u32) {
-        if let Some(windows) = &mut self.windows {
+        if let Some(windows) = &mut self.windows
+            && !self.given_up.contains(stream)
+        {
             windows.granted(stream, increment);
         }
     }

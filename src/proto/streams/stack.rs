@@ -70,6 +70,11 @@ impl Streams {
     /// are on the wire, `head` the first head of them.
     pub(crate) fn take_frame(&mut self, head: Head, octets: Vec<u8>) {
         let stream = head.stream;
+        let is_of_stream = matches!(head.kind, FrameType::RST_STREAM | FrameType::WINDOW_UPDATE);
+        if is_of_stream && self.given_up.contains(stream) {
+            // For the peer it is closed.
+            return;
+        }
         if head.kind == FrameType::RST_STREAM {
             if octets[Head::LEN..] == NO_ERROR
                 && let Some(record) = self.records.get_mut(stream)
@@ -97,7 +102,8 @@ impl Streams {
             let has_fence = self.lane.has_fence();
             let opens = head.kind == FrameType::HEADERS && !ends && !self.reset.contains(stream);
             if opens && (has_fence || !self.is_server) {
-                self.record(stream);
+                let is_late = self.is_server && !self.knows(stream);
+                self.record(stream).is_late |= is_late;
             }
             if let Some(record) = self.records.get_mut(stream) {
                 record.ended |= ends;

@@ -27,9 +27,15 @@ impl Streams {
                 continue;
             };
             record.is_to_tell = false;
-            let wanted = target - record.ledger.at_hand();
-            let more = wanted.min(record.ledger.withheld());
-            if more > 0 && !record.ended {
+            if !record.is_low(target) {
+                continue;
+            }
+            let target = target.min(self.room(stream));
+            if let Some(record) = self.records.get_mut(stream)
+                && record.is_low(target)
+            {
+                let wanted = target - record.ledger.at_hand();
+                let more = wanted.min(record.ledger.withheld());
                 record.ledger.tell(more as u32);
                 window_update(stream, more as u32, out);
             }
@@ -66,22 +72,12 @@ impl Streams {
         octets
     }
 
-    /// The same for SETTINGS that change the windows of all streams to go by this
-    /// initial one: what the stack sees before them, if one overflows (section
-    /// 6.9.2). They shall say [`MAX_WINDOW`] then.
-    pub(crate) fn overflow_by_settings(&self, initial: u32) -> Option<Vec<u8>> {
+    /// Whether a window overflows by SETTINGS with this initial one, which change those
+    /// of all streams (section 6.9.2). It is an error of the connection.
+    pub(crate) fn overflows_by_settings(&self, initial: u32) -> bool {
         let more = i64::from(initial) - self.initial.0;
-        if more <= 0 {
-            return None;
-        }
         let mut records = self.records.iter();
-        let (stream, record) = records.find(|(_, record)| self.overflows_by(record, more))?;
-        let mut octets = Vec::new();
-        let missing = MAX_WINDOW - record.ledger.told();
-        if missing > 0 {
-            window_update(stream, missing.min(MAX_WINDOW) as u32, &mut octets);
-        }
-        Some(octets)
+        more > 0 && records.any(|(_, record)| self.overflows_by(record, more))
     }
 
     /// What a stream may have at hand: known to the stack, or queued.
@@ -94,6 +90,18 @@ impl Streams {
         } else {
             (UNCONGESTED / senders).max(stream)
         }
+    }
+
+    /// What a stream may have at hand so that all together do not have much more than
+    /// they share: whoever is told of credit may use it, even if the peer takes it
+    /// away meanwhile (RFC 9113, section 6.9.2).
+    fn room(&self, stream: StreamId) -> i64 {
+        let each = i64::from(self.bounds.stream);
+        let others = self.records.iter().filter(|(other, _)| *other != stream);
+        let held: i64 = others
+            .map(|(_, record)| (record.ledger.at_hand() - each).max(0))
+            .sum();
+        (UNCONGESTED - held).max(each)
     }
 
     /// Notes the stream if it has run low, and there is more.

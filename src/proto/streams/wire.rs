@@ -104,6 +104,7 @@ impl Streams {
         }
         self.note_reset(stream);
         self.reset.insert(stream);
+        self.given_up.insert(stream);
         if let Some(record) = self.records.get_mut(stream) {
             record.late_reset = None;
         }
@@ -113,7 +114,8 @@ impl Streams {
         self.lane.clear_end_stream(stream);
         let head = reset_head(stream);
         let octets = [&head.encode()[..], &ENHANCE_YOUR_CALM].concat();
-        self.lane.push_behind_front(lane_frame(head, octets, false));
+        self.lane
+            .push_behind(stream, lane_frame(head, octets, false));
         self.receives_no_more(stream, false);
         self.to_reset.push(stream);
         true

@@ -206,10 +206,9 @@ impl Windows {
         }
     }
 
-    /// A frame of the stack went out without being looked at.
-    pub(crate) fn overlooked(&mut self, head: Head) {
-        self.is_vague |= matches!(head.kind, FrameType::SETTINGS | FrameType::WINDOW_UPDATE)
-            && !head.flags.contains(Flags::ACK);
+    /// Something of the stack went out without being looked at, which may be credit.
+    pub(crate) fn overlooked(&mut self) {
+        self.is_vague = true;
     }
 
     /// A client's stack sends HEADERS: if they open the stream, it may start with

@@ -101,3 +101,73 @@ fn rfc9218_2_1_a_first_settings_goes_out_whatever_comes_next() {
     assert!(polls.write(&mut io, &octets).is_ready());
     assert_eq!(mock.state().wire, octets);
 }
+
+#[test]
+fn c1_credit_whose_front_went_out_early_is_known() {
+    // A server's stack that writes SETTINGS and the connection's credit at once; the
+    // socket takes a part of the head of the latter before the peer's preface is there.
+    let first = encode(&[settings(&[(3, 7)])]);
+    let grant = (1_u32 << 20).to_be_bytes().to_vec();
+    let grant = encode(&[raw(FrameType::WINDOW_UPDATE, Flags::NONE, 0, grant)]);
+    for split in 0..=grant.len() {
+        let mock = Mock::new(POLITE);
+        let config = Config::default().flow_control(crate::FlowControl::default());
+        let mut io = Transport::server(mock.clone(), config);
+        let polls = Polls::new();
+        assert!(polls.write(&mut io, &first).is_ready());
+        if split > 0 {
+            assert!(
+                matches!(polls.write(&mut io, &grant[..split]), Poll::Ready(Ok(n)) if n == split)
+            );
+        }
+        mock.deliver(PREFACE);
+        mock.deliver(&encode(&[settings(&[])]));
+        while polls.read(&mut io).is_ready() {}
+        if split < grant.len() {
+            assert!(polls.write(&mut io, &grant[split..]).is_ready());
+        }
+        polls.flush_for_good(&mut io);
+        while polls.read(&mut io).is_ready() {}
+        let wire = parse(&mock.state().wire);
+        let told: u32 = wire
+            .iter()
+            .filter(|f| f.kind == FrameType::WINDOW_UPDATE && f.stream == 0)
+            .map(|f| u32::from_be_bytes(f.payload[..4].try_into().unwrap()))
+            .sum();
+        // The peer sends as much as it was told of.
+        let mut octets = encode(&[settings(&[])]);
+        octets[4] = 1;
+        octets.extend(encode(&[raw(FrameType::HEADERS, Flags(4), 1, vec![0x83])]));
+        octets.extend(encode(&[raw(FrameType::HEADERS, Flags(4), 3, vec![0x83])]));
+        let all = 65_535 + told;
+        let mut left = all.min(110_000);
+        let mut stream = 1;
+        while left > 0 {
+            let n = left.min(16_384);
+            octets.extend(encode(&[raw(
+                FrameType::DATA,
+                Flags::NONE,
+                stream,
+                vec![1; n as usize],
+            )]));
+            left -= n;
+            stream = 4 - stream;
+        }
+        mock.deliver(&octets);
+        let mut seen = Vec::new();
+        loop {
+            let mut space = vec![0; 40_000];
+            let mut buf = ReadBuf::new(&mut space);
+            match Pin::new(&mut io).poll_read(&mut polls.context(), &mut buf) {
+                Poll::Ready(Ok(())) => seen.extend(buf.filled()),
+                _ => break,
+            }
+        }
+        let seen = parse(&seen);
+        let overflows = seen
+            .iter()
+            .filter(|f| f.kind == FrameType::WINDOW_UPDATE)
+            .count();
+        assert_eq!(overflows, 0, "split at {split}, told {told}");
+    }
+}

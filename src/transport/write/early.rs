@@ -33,6 +33,7 @@ impl WriteSide {
         }
         let n = ready!(self.poll_write_through(io, cx, bufs))?;
         self.observe(bufs, n, streams);
+        streams.overlooked();
         Poll::Ready(Ok(n))
     }
 
@@ -59,7 +60,6 @@ impl WriteSide {
             self.outbound.observe(part, |head| {
                 frames.add(head.kind);
                 streams.sends(head);
-                streams.overlooked(head);
             });
         }
     }

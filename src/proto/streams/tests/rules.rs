@@ -496,3 +496,98 @@ fn records_of_many_streams_are_given_back() {
     queue.streams.rest();
     assert_eq!(queue.streams.records.capacity(), 0);
 }
+
+/// A stream whose trailers hold up all else is given up.
+fn given_up(queue: &mut Queue) {
+    queue.streams.set_initial_window(0);
+    queue.pump();
+    while !queue.streams.give_up() {
+        queue.frame(&raw(FrameType::SETTINGS, Flags::ACK, 0, vec![]));
+    }
+}
+
+fn after_reset(queue: &mut Queue, stream: u32) -> Vec<FrameType> {
+    let kinds = queue.kinds();
+    let reset = kinds
+        .iter()
+        .position(|f| *f == (FrameType::RST_STREAM, stream))
+        .unwrap();
+    let rest = kinds[reset + 1..].iter().filter(|f| f.1 == stream);
+    rest.map(|f| f.0).collect()
+}
+
+#[test]
+fn b3_a_stream_that_is_given_up_is_not_reset_again_with_no_error() {
+    let mut queue = Queue::new(&[1]);
+    queue.data(1, 100, false);
+    queue.headers(1, true);
+    given_up(&mut queue);
+    // A server that has answered and does not want the rest of the request. It does
+    // not know yet.
+    queue.reset(1, 0);
+    assert_eq!(after_reset(&mut queue, 1), []);
+}
+
+#[test]
+fn b3_a_stream_that_is_given_up_is_not_reset_again() {
+    let mut queue = Queue::new(&[1]);
+    queue.data(1, 100, false);
+    queue.headers(1, true);
+    given_up(&mut queue);
+    queue.reset(1, 8);
+    assert_eq!(after_reset(&mut queue, 1), []);
+}
+
+#[test]
+fn c5_no_credit_goes_out_for_a_stream_that_is_given_up() {
+    let mut queue = Queue::new(&[1]);
+    queue.data(1, 100, false);
+    queue.headers(1, true);
+    given_up(&mut queue);
+    let kinds = queue.kinds();
+    assert!(kinds.contains(&(FrameType::RST_STREAM, 1)));
+    queue.frame(&update(1, 5));
+    assert_eq!(queue.kinds(), []);
+}
+
+#[test]
+fn o1_the_reset_follows_all_blocks_of_what_is_given_up() {
+    let mut queue = Queue::new(&[1]);
+    queue.data(1, 100, false);
+    let push = raw(
+        FrameType::PUSH_PROMISE,
+        Flags::END_HEADERS,
+        1,
+        vec![0, 0, 0, 2, 0x82],
+    );
+    queue.frame(&push);
+    queue.data(1, 100, false);
+    queue.headers(1, true);
+    given_up(&mut queue);
+    assert_eq!(after_reset(&mut queue, 1), []);
+}
+
+#[test]
+fn c2_a_stream_without_a_record_behind_a_fence_has_the_credit_that_it_was_given() {
+    // More streams than are known by their request alone.
+    let mut queue = Queue::new(&[]);
+    for stream in 0..600 {
+        assert!(queue.streams.opens(id(2 * stream + 1)));
+    }
+    let late = 1_101;
+    assert!(!queue.streams.knows(id(late)));
+    // A peer that grants more at once: the stack sees it.
+    assert!(!queue.streams.window_update(id(late), 1 << 20));
+    // A response whose trailers wait, for the connection's turn.
+    queue.data(1, 100, false);
+    queue.headers(1, true);
+    queue.headers(late, false);
+    queue.data(late, 100_000, true);
+    let kinds = queue.pump();
+    let sent: usize = kinds
+        .iter()
+        .filter(|f| f.0 == FrameType::DATA && f.1 == late)
+        .map(|f| f.2)
+        .sum();
+    assert_eq!(sent, 100_000);
+}
