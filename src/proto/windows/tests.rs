@@ -460,9 +460,11 @@ impl Model {
         self.streams.attach(id(stream), Arc::clone(&state));
         // From the first octet on.
         let consumed = self.windows().records.get(id(stream)).unwrap().came();
-        // It is too late if nobody was expected, or not any more.
+        // It is too late if nobody was expected, or not any more, since the peer had
+        // to wait: with the least window that it may have had.
         let is_expected = self.has_handles && !self.watched.contains_key(&stream);
-        let done = consumed > 0 && !(is_expected && consumed < 57_000);
+        let patience = DEFAULT_WINDOW - self.floor / 8;
+        let done = consumed > 0 && !(is_expected && consumed < patience as u64);
         let watched = Watched { state, done };
         let left = self.stack.unconsumed.get(&stream).copied().unwrap_or(0);
         let _ = watched.state.consume(consumed - left.min(consumed));
