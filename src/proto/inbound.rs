@@ -443,13 +443,15 @@ impl Inbound {
         let Ok(named) = settings::max_frame_size(payload) else {
             return frame;
         };
-        let mut front = Vec::new();
+        let (mut front, mut back) = (Vec::new(), Vec::new());
         if let Ok(Some(window)) = settings::initial_window_size(payload) {
-            if streams.overflows_by_settings(window) {
-                front = streams.overflow(StreamId::CONNECTION);
-            }
+            let overflow = streams.overflow_by_settings(window);
             let told = streams.set_initial_window(window);
-            if told < window {
+            if let Some(octets) = overflow {
+                front = octets;
+                back = streams.overflow(StreamId::CONNECTION);
+                settings::overflow_initial_window_size(payload);
+            } else if told < window {
                 settings::lower_initial_window_size(payload, told);
             }
         }
@@ -468,6 +470,7 @@ impl Inbound {
             frame[..3].copy_from_slice(&length.to_be_bytes()[1..]);
         }
         front.extend(frame);
+        front.extend(back);
         front
     }
 

@@ -104,6 +104,11 @@ pub(crate) fn lower_initial_window_size(payload: &mut [u8], told: u32) {
     edit(payload, INITIAL_WINDOW_SIZE, |size| size.min(told));
 }
 
+/// Raises every window of new streams in a payload of SETTINGS to the largest.
+pub(crate) fn overflow_initial_window_size(payload: &mut [u8]) {
+    edit(payload, INITIAL_WINDOW_SIZE, |_| MAX_WINDOW as u32);
+}
+
 /// Edits every value of a parameter. Returns whether there was one.
 fn edit(payload: &mut [u8], parameter: u16, change: impl Fn(u32) -> u32) -> bool {
     let mut found = false;

@@ -34,6 +34,7 @@ mod rest;
 mod servers;
 mod service;
 mod tally;
+mod violations;
 mod work;
 mod world;
 
@@ -97,6 +98,7 @@ fn nothing_breaks_hangs_or_grows() {
         .build()
         .expect("a runtime");
     let time = Duration::from_secs_f64(minutes * 60.0);
+    violations::show();
     let report = runtime.block_on(run(time, Random::new(seed)));
     say(&report);
     let wrong = report.wrong();

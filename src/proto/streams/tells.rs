@@ -72,12 +72,24 @@ impl Streams {
         octets
     }
 
-    /// Whether a window overflows by SETTINGS with this initial one, which change those
-    /// of all streams (section 6.9.2). It is an error of the connection.
-    pub(crate) fn overflows_by_settings(&self, initial: u32) -> bool {
+    /// The same for SETTINGS that change the windows of all streams to go by this
+    /// initial one: what the stack sees before them, if one overflows (section
+    /// 6.9.2). They shall say [`MAX_WINDOW`] then. Where the stack has closed that
+    /// stream by now, it does not mind; so [an overflow](Self::overflow) of the
+    /// connection has to follow at once.
+    pub(crate) fn overflow_by_settings(&self, initial: u32) -> Option<Vec<u8>> {
         let more = i64::from(initial) - self.initial.0;
+        if more <= 0 {
+            return None;
+        }
         let mut records = self.records.iter();
-        more > 0 && records.any(|(_, record)| self.overflows_by(record, more))
+        let (stream, record) = records.find(|(_, record)| self.overflows_by(record, more))?;
+        let mut octets = Vec::new();
+        let missing = MAX_WINDOW - record.ledger.told();
+        if missing > 0 {
+            window_update(stream, missing.min(MAX_WINDOW) as u32, &mut octets);
+        }
+        Some(octets)
     }
 
     /// What a stream may have at hand: known to the stack, or queued.
