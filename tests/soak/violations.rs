@@ -32,7 +32,7 @@ impl Subscriber for Violations {
     fn event(&self, event: &Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        if message.0.starts_with("connection error PROTOCOL_ERROR") {
+        if message.0.contains("PROTOCOL_ERROR") && !message.0.starts_with("stream error") {
             say(format_args!("h2: {}", message.0));
         }
     }

@@ -84,6 +84,7 @@ impl Streams {
             && !self.reset.contains(stream)
         {
             windows.open(stream);
+            windows.heard(stream);
         }
     }
 
@@ -156,8 +157,9 @@ impl Streams {
 
     /// The next `WINDOW_UPDATE` to the peer, and whether a PING goes behind it.
     pub(crate) fn next_update(&mut self) -> Option<(StreamId, u32, bool)> {
+        let follows = !self.queueing;
         let windows = self.windows.as_mut()?;
-        let (stream, increment) = windows.next_update()?;
+        let (stream, increment) = windows.next_update(follows)?;
         Some((stream, increment, windows.takes_ping()))
     }
 

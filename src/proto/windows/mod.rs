@@ -75,6 +75,8 @@ pub(crate) struct Windows {
     is_vague: bool,
     /// The highest stream that got credit while it was not known.
     last_passed: u32,
+    /// The peer ends the connection.
+    ends: bool,
     /// Layers may find the streams.
     has_handles: bool,
     /// Streams whose peer waits, and it is not known yet if a layer watches.
@@ -145,6 +147,7 @@ impl Windows {
             last_heeded: u32::MAX,
             is_vague: false,
             last_passed: 0,
+            ends: false,
             has_handles: false,
             asking: Vec::new(),
             figures: Figures::default(),
@@ -218,6 +221,9 @@ impl Windows {
             self.last_opened = stream.get();
             if self.start() > self.limits.initial {
                 self.open(stream);
+                if let Some(record) = self.records.get_mut(stream) {
+                    record.set_silent(true);
+                }
             }
         }
     }
@@ -356,6 +362,7 @@ impl Windows {
         let size = wanted.max(connection.window.size());
         connection.window.set_size(size);
         if let Some(record) = self.records.get_mut(stream) {
+            record.set_silent(false);
             is_allowed &= record.told().is_none_or(|told| has(told + more));
             self.figures.stops += u64::from(record.received(length));
             self.consider(stream);
@@ -392,8 +399,18 @@ impl Windows {
         self.forget(stream, false)
     }
 
+    /// The peer has said something on the stream.
+    pub(crate) fn heard(&mut self, stream: StreamId) {
+        if let Some(record) = self.records.get_mut(stream)
+            && record.set_silent(false)
+        {
+            self.consider(stream);
+        }
+    }
+
     /// The peer ends the connection.
     pub(crate) fn goaway(&mut self) {
+        self.ends = true;
         self.pings.stop();
     }
 
@@ -504,7 +521,13 @@ impl Windows {
     }
 
     /// The next `WINDOW_UPDATE` that goes to the peer.
-    pub(crate) fn next_update(&mut self) -> Option<(StreamId, u32)> {
+    ///
+    /// If `follows`, it goes out right behind what the stack has written. Only then
+    /// is the peer told of a stream on which it has said nothing yet, and not after it
+    /// has sent GOAWAY: it may ignore the request by then (RFC 9113, section 6.8), and
+    /// h2 takes an update of such a stream for one of an idle stream, which ends the
+    /// connection.
+    pub(crate) fn next_update(&mut self, follows: bool) -> Option<(StreamId, u32)> {
         if let Some(passing) = self.passing.pop_front() {
             return Some(passing);
         }
@@ -520,6 +543,9 @@ impl Windows {
                 continue;
             };
             record.set_due(false);
+            if record.is_silent() && (self.ends || !follows) {
+                continue;
+            }
             let more = record.tell();
             // It may wait for what is consumed from now on.
             self.consider(stream);

@@ -46,6 +46,8 @@ pub(super) struct Record {
     is_asking: bool,
     /// The peer may have more credit than is known here.
     is_vague: bool,
+    /// The peer has said nothing on the stream yet, which this end has opened.
+    is_silent: bool,
 }
 
 /// Whether a layer is going to watch the stream. Until that is known nothing counts
@@ -91,7 +93,16 @@ impl Record {
             },
             is_asking: false,
             is_vague: false,
+            is_silent: false,
         }
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    pub(super) fn set_silent(&mut self, is_silent: bool) -> bool {
+        std::mem::replace(&mut self.is_silent, is_silent)
     }
 
     pub(super) fn set_vague(&mut self) {

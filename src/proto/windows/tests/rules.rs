@@ -270,3 +270,54 @@ fn a_peer_may_go_by_settings_that_it_has_not_acknowledged() {
     assert_eq!(refused(&came(&mut model, &[(1, 99_999), (1, 1)])), None);
     assert_eq!(refused(&came(&mut model, &[(1, 1)])), Some(0));
 }
+
+/// A client that has learned how large windows come to be. What the peer is told of
+/// streams that are opened `after` that.
+fn told_of_new_streams(after: impl FnOnce(&mut Model)) -> Vec<Raw> {
+    let mut model = Model::new(false, FlowControl::default(), false);
+    model.stack.asked.push_back(Some(16 << 20));
+    model.write(&[settings(&[(4, 16 << 20)])], usize::MAX);
+    model.apply(&Op::Grant(24 << 20), usize::MAX);
+    model.deliver(usize::MAX);
+    let windows = model.streams.windows.as_mut().unwrap();
+    windows.learned = 4 << 20;
+    after(&mut model);
+    let flags = Flags::END_HEADERS.with(Flags::END_STREAM);
+    model.streams.sends(Head {
+        length: 1,
+        kind: FrameType::HEADERS,
+        flags,
+        stream: id(1),
+    });
+    let mut wire = Vec::new();
+    model.update(&mut wire);
+    parse(&wire)
+}
+
+#[test]
+fn rfc9113_6_8_a_peer_that_ends_the_connection_is_told_of_no_stream_that_it_may_ignore() {
+    let of_stream = |frames: &[Raw]| frames.iter().filter(|f| f.stream == 1).count();
+    assert_eq!(of_stream(&told_of_new_streams(|_| ())), 1);
+    // It has said goodbye.
+    let frames = told_of_new_streams(|model| model.streams.peer_goes_away());
+    assert_eq!(of_stream(&frames), 0);
+    // The request may wait, and its PING's acknowledgement overtake it.
+    let frames = told_of_new_streams(|model| model.streams.set_queueing(true));
+    assert_eq!(of_stream(&frames), 0);
+    // It answers after all.
+    let frames = told_of_new_streams(|model| {
+        model.streams.set_queueing(true);
+        let flags = Flags::END_HEADERS.with(Flags::END_STREAM);
+        model.streams.sends(Head {
+            length: 1,
+            kind: FrameType::HEADERS,
+            flags,
+            stream: id(1),
+        });
+        while let Some((stream, ..)) = model.streams.next_update() {
+            assert_eq!(stream, StreamId::CONNECTION);
+        }
+        model.streams.receives_block(id(1), false, false);
+    });
+    assert_eq!(of_stream(&frames), 1);
+}
