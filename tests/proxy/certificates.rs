@@ -64,8 +64,9 @@ async fn a_directory_serves_each_name_its_certificate() {
             assert_eq!(shown(address, "127.0.0.1").await, None);
 
             // A client knows that its handshake has failed before it is counted.
+            let admin = proxy.address_after("admin ");
             let stats = loop {
-                let stats = stats::get(proxy.address_after("admin ")).await;
+                let stats = stats::get(admin).await;
                 if stats["errors"]["handshake failed"] == 2 {
                     break stats;
                 }
