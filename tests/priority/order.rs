@@ -176,7 +176,7 @@ async fn rfc9218_7_1_an_update_for_an_idle_stream_is_kept() {
             peer.send(&get(id, &gated(id, 150_000), &[])).await;
         }
         peer.finish(&mut log, &streams).await;
-        assert_eq!(log.order(&streams), [5, 9, 3, 7]);
+        assert_eq!(log.order_of_halves(&streams), [5, 9, 3, 7]);
     })
     .await;
 }
@@ -195,7 +195,7 @@ async fn rfc9218_7_1_an_update_for_a_closed_stream_is_ignored() {
             peer.send(&get(id, &gated(id, 150_000), &[])).await;
         }
         peer.finish(&mut log, &streams).await;
-        assert_eq!(log.order(&streams), [9, 5, 11, 7]);
+        assert_eq!(log.order_of_halves(&streams), [9, 5, 11, 7]);
     })
     .await;
 }
@@ -212,7 +212,7 @@ async fn rfc9218_4_a_bad_field_is_as_good_as_none() {
         (11, "U=0"),
     ];
     let log = bounded(transfer(&streams, 150_000)).await;
-    assert_eq!(log.order(&ids(&streams)), [9, 5, 7, 11, 3]);
+    assert_eq!(log.order_of_halves(&ids(&streams)), [9, 5, 7, 11, 3]);
 }
 
 #[tokio::test]
