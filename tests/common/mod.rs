@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tower_service::Service;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -228,6 +229,24 @@ where
 }
 
 pub type Sender = SendRequest<ServiceBody>;
+
+/// hyper's client as a tower service.
+#[derive(Clone)]
+pub struct Dispatch(pub Sender);
+
+impl Service<Request<ServiceBody>> for Dispatch {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = hyper::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ServiceBody>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
 
 /// A client on `io`, and the task that drives it.
 pub async fn client<IO>(io: IO) -> (Sender, tokio::task::JoinHandle<hyper::Result<()>>)

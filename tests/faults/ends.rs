@@ -19,7 +19,6 @@ use framewright::{
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
@@ -28,7 +27,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub(crate) use crate::common::BoxError;
-use crate::common::{self, ServiceBody};
+use crate::common::{self, Dispatch, ServiceBody};
 use crate::executor::{self, Executor};
 
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -272,24 +271,6 @@ where
             Self::Hand(executor) => executor.execute(future),
             Self::Tokio => drop(tokio::spawn(future)),
         }
-    }
-}
-
-/// hyper's client as a tower service.
-#[derive(Clone)]
-struct Dispatch(common::Sender);
-
-impl Service<Request<ServiceBody>> for Dispatch {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = hyper::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ServiceBody>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
     }
 }
 

@@ -16,7 +16,6 @@ use framewright::{
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,7 +27,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::common::{self, BoxError, ServiceBody};
+use crate::common::{self, BoxError, Dispatch, ServiceBody};
 use crate::pki::{self, Authority};
 
 /// What the stacks grant, which is what windows may grow to.
@@ -281,24 +280,6 @@ async fn serve(
         drive!(layer.layer(handler));
     } else {
         drive!(handler);
-    }
-}
-
-/// hyper's client as a tower service.
-#[derive(Clone)]
-struct Dispatch(common::Sender);
-
-impl Service<Request<ServiceBody>> for Dispatch {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = hyper::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ServiceBody>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
     }
 }
 

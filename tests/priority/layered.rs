@@ -21,7 +21,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::bounded;
-use crate::common::{self, ServiceBody, full, pattern};
+use crate::common::{self, Dispatch, ServiceBody, full, pattern};
 use crate::link::Builder;
 use crate::order::{gated, give_way, ids, plugged};
 use crate::raw::{Log, Peer, get, update};
@@ -411,24 +411,6 @@ async fn a_client_asks_by_extension_and_changes_its_mind_by_handle() {
         ends.join_next().await.expect("one more").expect("no panic");
     })
     .await;
-}
-
-/// hyper's client as a tower service.
-#[derive(Clone)]
-struct Dispatch(common::Sender);
-
-impl Service<Request<ServiceBody>> for Dispatch {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = hyper::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ServiceBody>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
-    }
 }
 
 /// Runs `program`; `None` if it is not installed, which is said.

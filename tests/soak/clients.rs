@@ -2,9 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use framewright::tls::TicketStore;
@@ -14,7 +12,6 @@ use framewright::{
 };
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use socket2::SockRef;
@@ -25,7 +22,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::common::{BoxError, Sender, ServiceBody};
+use crate::common::{BoxError, Dispatch, ServiceBody};
 use crate::pki::{self, Authority};
 use crate::random::Random;
 use crate::tally::Counted;
@@ -183,23 +180,5 @@ impl Client {
             let response = sender.call(request).await?;
             Ok(response.map(|body| body.map_err(Into::into).boxed()))
         }
-    }
-}
-
-/// hyper's client as a tower service.
-#[derive(Clone)]
-struct Dispatch(Sender);
-
-impl Service<Request<ServiceBody>> for Dispatch {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = hyper::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ServiceBody>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
     }
 }
