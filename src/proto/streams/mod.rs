@@ -94,8 +94,8 @@ pub(crate) struct Streams {
     queueing: bool,
     /// Streams that send DATA.
     senders: usize,
-    /// Streams of which the stack may send more than the peer takes.
-    overdrawn: usize,
+    /// Sums over the records.
+    sums: Sums,
     /// Streams that the stack is to be told more credit of.
     to_tell: VecDeque<StreamId>,
     /// Streams that the stack is to be told the end of.
@@ -132,7 +132,8 @@ struct Record {
     /// The stack sends nothing more.
     ended: bool,
     is_to_tell: bool,
-    is_overdrawn: bool,
+    /// What of the sums is its part.
+    part: Sums,
     /// `RST_STREAM` that goes out behind the end of the stream.
     late_reset: Option<(Head, Vec<u8>)>,
     /// Octets of DATA that were written.
@@ -154,7 +155,7 @@ impl Streams {
             unacknowledged: (VecDeque::new(), 0),
             queueing: false,
             senders: 0,
-            overdrawn: 0,
+            sums: Sums::default(),
             to_tell: VecDeque::new(),
             to_reset: Vec::new(),
             given_up: StreamSet::default(),
@@ -217,7 +218,7 @@ impl Streams {
     /// Whether the stack may send more than the peer takes: then frames cannot be
     /// written where they are.
     pub(crate) fn is_overdrawn(&self) -> bool {
-        self.overdrawn > 0
+        self.sums.overdrawn > 0
     }
 
     /// Whether nothing waits.
@@ -282,6 +283,7 @@ impl Streams {
         record.ledger.dropped(octets);
         record.ended = true;
         self.connection.dropped(octets);
+        self.recount(stream);
         self.scheduler.remove(stream);
         self.settle(stream);
         dropped.is_some()
@@ -294,7 +296,7 @@ impl Streams {
         };
         self.scheduler.remove(stream);
         self.senders -= usize::from(record.sends);
-        self.overdrawn -= usize::from(record.is_overdrawn);
+        self.sums.replace(record.part, Sums::default());
         if record.state.is_some() {
             self.close(stream);
         }
@@ -318,8 +320,16 @@ impl Streams {
                 ..Record::default()
             };
             self.records.insert(stream, record);
+            self.recount(stream);
         }
         self.records.get_or_default(stream)
+    }
+
+    /// Brings the sums in line with the stream's credit.
+    fn recount(&mut self, stream: StreamId) {
+        if let Some(record) = self.records.get_mut(stream) {
+            record.recount(self.bounds.stream, &mut self.sums);
+        }
     }
 
     /// The record of a stream that the stack sends DATA on.
@@ -334,7 +344,35 @@ impl Streams {
     }
 }
 
+/// What is summed up over streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    /// Streams of which the stack may send more than the peer takes.
+    overdrawn: usize,
+    /// Octets that they have at hand beyond what each may have queued.
+    shared: i64,
+}
+
+impl Sums {
+    /// What was `before` is `now`.
+    fn replace(&mut self, before: Self, now: Self) {
+        self.overdrawn = self.overdrawn + now.overdrawn - before.overdrawn;
+        self.shared += now.shared - before.shared;
+    }
+}
+
 impl Record {
+    /// Brings its part of the sums in line with its credit. `each` is what a stream may
+    /// have queued.
+    fn recount(&mut self, each: u32, sums: &mut Sums) {
+        let now = Sums {
+            overdrawn: usize::from(self.ledger.withheld() < 0),
+            shared: (self.ledger.at_hand() - i64::from(each)).max(0),
+        };
+        sums.replace(self.part, now);
+        self.part = now;
+    }
+
     /// What the peer takes of what is queued, as long as SETTINGS that have changed
     /// the window by so much are not acknowledged: the larger of both windows.
     /// That may be less than is queued, as an acknowledgement does not wait for

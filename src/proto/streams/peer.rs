@@ -55,7 +55,7 @@ impl Streams {
         if passes {
             record.ledger.tell(increment);
         }
-        self.check_overdrawn(stream);
+        self.recount(stream);
         self.settle(stream);
         self.consider(stream);
         !passes
@@ -94,7 +94,7 @@ impl Streams {
         let mut concerned = Vec::new();
         for (stream, record) in self.records.iter_mut() {
             record.ledger.adjust(granted - was_granted, told - was_told);
-            record.check_overdrawn(&mut self.overdrawn);
+            record.recount(self.bounds.stream, &mut self.sums);
             if record.waits() || record.is_low(target) {
                 concerned.push(stream);
             }

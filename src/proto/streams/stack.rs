@@ -25,6 +25,7 @@ impl Streams {
                 if ends {
                     self.forget(head.stream);
                 } else {
+                    self.recount(head.stream);
                     self.consider(head.stream);
                 }
             }

@@ -30,13 +30,17 @@ impl Streams {
             if !record.is_low(target) {
                 continue;
             }
-            let target = target.min(self.room(stream));
-            if let Some(record) = self.records.get_mut(stream)
-                && record.is_low(target)
-            {
+            // All together do not have much more at hand than they share: whoever is
+            // told of credit may use it, even if the peer takes it away meanwhile (RFC
+            // 9113, section 6.9.2).
+            let others = self.sums.shared - record.part.shared;
+            let room = (UNCONGESTED - others).max(self.bounds.stream.into());
+            let target = target.min(room);
+            if record.is_low(target) {
                 let wanted = target - record.ledger.at_hand();
                 let more = wanted.min(record.ledger.withheld());
                 record.ledger.tell(more as u32);
+                record.recount(self.bounds.stream, &mut self.sums);
                 window_update(stream, more as u32, out);
             }
         }
@@ -104,18 +108,6 @@ impl Streams {
         }
     }
 
-    /// What a stream may have at hand so that all together do not have much more than
-    /// they share: whoever is told of credit may use it, even if the peer takes it
-    /// away meanwhile (RFC 9113, section 6.9.2).
-    fn room(&self, stream: StreamId) -> i64 {
-        let each = i64::from(self.bounds.stream);
-        let others = self.records.iter().filter(|(other, _)| *other != stream);
-        let held: i64 = others
-            .map(|(_, record)| (record.ledger.at_hand() - each).max(0))
-            .sum();
-        (UNCONGESTED - held).max(each)
-    }
-
     /// Notes the stream if it has run low, and there is more.
     pub(super) fn consider(&mut self, stream: StreamId) {
         let target = self.target();
@@ -127,12 +119,6 @@ impl Streams {
             self.to_tell.push_back(stream);
         }
     }
-
-    pub(super) fn check_overdrawn(&mut self, stream: StreamId) {
-        if let Some(record) = self.records.get_mut(stream) {
-            record.check_overdrawn(&mut self.overdrawn);
-        }
-    }
 }
 
 impl Record {
@@ -140,14 +126,6 @@ impl Record {
     pub(super) fn is_low(&self, target: i64) -> bool {
         let ledger = &self.ledger;
         ledger.at_hand() < target / 2 && ledger.withheld() > 0 && !self.ended
-    }
-
-    /// Counts the stream among the overdrawn ones if it is one.
-    pub(super) fn check_overdrawn(&mut self, overdrawn: &mut usize) {
-        let is_overdrawn = self.ledger.withheld() < 0;
-        *overdrawn += usize::from(is_overdrawn);
-        *overdrawn -= usize::from(self.is_overdrawn);
-        self.is_overdrawn = is_overdrawn;
     }
 }
 

@@ -240,7 +240,8 @@ impl Model {
     fn check(&self) {
         let (real, naive) = (&self.streams, &self.oracle);
         assert_eq!(real.records.len(), naive.streams.len());
-        let (mut overdrawn, mut senders) = (0, 0);
+        let (mut sums, mut senders) = (Sums::default(), 0);
+        let each = i64::from(real.bounds.stream);
         for (id, stream) in &naive.streams {
             let record = real.records.get(StreamId::from_wire(*id)).unwrap();
             let totals = stream.totals;
@@ -248,11 +249,11 @@ impl Model {
             assert_eq!(ledger.granted(), totals.window(), "{id}: {totals:?}");
             assert_eq!(ledger.told(), totals.told - totals.taken);
             assert_eq!(ledger.queued(), stream.queued());
-            assert!(stream.ended || record.is_overdrawn == (ledger.withheld() < 0));
-            overdrawn += usize::from(record.is_overdrawn);
+            sums.overdrawn += usize::from(ledger.withheld() < 0);
+            sums.shared += (ledger.at_hand() - each).max(0);
             senders += usize::from(record.sends);
         }
-        assert_eq!((real.overdrawn, real.senders), (overdrawn, senders));
+        assert_eq!((real.sums, real.senders), (sums, senders));
         let totals = naive.connection;
         assert_eq!(real.connection.granted(), totals.window());
         assert_eq!(real.connection.told(), totals.told - totals.taken);

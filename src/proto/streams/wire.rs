@@ -78,6 +78,7 @@ impl Streams {
         seen(head);
         record.ledger.sent(head.length);
         record.count(head.length);
+        record.recount(self.bounds.stream, &mut self.sums);
         self.connection.sent(head.length);
         if in_turn {
             self.scheduler.served(stream, head.length as usize);
