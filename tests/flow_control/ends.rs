@@ -310,6 +310,14 @@ impl Client {
         }
     }
 
+    /// Over an IO of any kind.
+    pub(crate) async fn over_io<IO>(end: &End, io: IO) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::over(end, Transport::client(io, end.config())).await
+    }
+
     async fn over<IO>(end: &End, io: Transport<IO>) -> Self
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,

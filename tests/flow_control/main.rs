@@ -19,6 +19,7 @@ mod bodies;
 mod ends;
 mod goaway;
 mod hints;
+mod ignored;
 mod many;
 mod outside;
 mod overrun;
