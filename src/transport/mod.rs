@@ -123,8 +123,8 @@ struct Inner<IO: AsyncRead + AsyncWrite + Unpin> {
     task: Option<Waker>,
     /// An error of a write, for the stack's next call.
     error: Option<io::Error>,
-    /// Calls that the published statistics include.
-    published: u64,
+    /// What the published statistics include: calls, and octets that wait.
+    published: (u64, u64),
 }
 
 /// A random number, another for each `which`.
@@ -197,7 +197,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Transport<IO> {
             shared,
             task: None,
             error: None,
-            published: 0,
+            published: (0, 0),
         };
         Self {
             inner: Box::new(inner),
@@ -463,7 +463,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
     }
 
     /// Shows the handles the figures, if there are any handles, and if there was
-    /// a call since the last time.
+    /// a call since the last time or something was queued.
     fn publish(&mut self) {
         if Arc::strong_count(&self.shared) == 1 {
             return;
@@ -473,8 +473,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             + written.deferred_flushes
             + written.congestions
             + self.read.received().calls;
-        if calls != self.published {
-            self.published = calls;
+        let now = (calls, self.streams.queued());
+        if now != self.published {
+            self.published = now;
             self.shared.stats.publish(&self.stats());
         }
     }

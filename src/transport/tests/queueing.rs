@@ -102,9 +102,21 @@ fn p2_nothing_waits_on_a_connection_that_is_gone() {
         assert!(polls.flush(&mut io).is_ready(), "so that the stack goes on");
     }
     let handle = io.handle();
-    assert_eq!(handle.stats().queued_octets, 40_000);
     drop((io, mock));
     assert!(handle.is_closed());
+    assert_eq!(handle.stats().queued_octets, 0);
+}
+
+#[test]
+fn a_handle_sees_what_is_queued_as_soon_as_it_is() {
+    let (mock, mut io, polls) = congested(Config::default(), 65_535, &[1, 3, 5]);
+    let handle = io.handle();
+    for (stream, queued) in [(1, 0), (3, 20_000), (5, 40_000)] {
+        write(&polls, &mut io, &[body(stream, 20_000)]);
+        assert!(polls.flush(&mut io).is_ready(), "so that the stack goes on");
+        assert_eq!(handle.stats().queued_octets, queued);
+    }
+    proceed(&mock, &polls, &mut io);
     assert_eq!(handle.stats().queued_octets, 0);
 }
 
