@@ -125,8 +125,8 @@
 //!
 //! The stack's own windows must not be lowered while a connection lives, because
 //! what the peer was told cannot be taken back; hyper never does that.
-//! A peer that sends more than it was told is not stopped before it is over what
-//! the stack has granted, which then ends the connection as ever.
+//! A peer that sends more than it was told loses its connection, with
+//! `FLOW_CONTROL_ERROR` (RFC 9113, section 6.9.1).
 //!
 //! # Frames of your own
 //!

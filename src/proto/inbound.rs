@@ -89,8 +89,8 @@ pub(crate) struct Inbound {
 /// What a frame costs the stack and the transport beside its octets, in octets.
 const FRAME_WORK: u32 = 4 * 1024;
 
-/// What a SETTINGS frame costs more for each stream that is open, as it may change the
-/// windows of all (RFC 9113, section 6.9.2).
+/// What a SETTINGS frame costs more for each stream that may be sent on, as it may
+/// change the windows of all (RFC 9113, section 6.9.2).
 const STREAM_WORK: u32 = 512;
 
 /// How much the stack gets at most before a pause: 1,024 small frames, or some 200 of

@@ -1,22 +1,24 @@
 //! What a peer can make the queues hold by windows that it gives and takes away.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use framewright::{Config, ConnectionHandle, FrameType, Transport};
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::bounded;
-use crate::common;
 use crate::raw::{
-    ACK, END_HEADERS, INITIAL_WINDOW_SIZE, Peer, Received, frame, get, settings, string,
+    ACK, END_HEADERS, INITIAL_WINDOW_SIZE, Log, Peer, Received, frame, get, settings, string,
     window_update,
 };
 use crate::server::Server;
@@ -79,21 +81,101 @@ async fn f2_an_overflow_by_settings_of_a_stream_that_the_stack_resets_ends_the_c
     .await;
 }
 
-/// A body with trailers.
-fn answer() -> Response<http_body_util::combinators::BoxBody<Bytes, Infallible>> {
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", "0".parse().unwrap());
-    let body = Full::new(Bytes::from(vec![7; 1_000]));
-    Response::new(body.with_trailers(async { Some(Ok(trailers)) }).boxed())
+/// Octets, then as many more once the gate is open, and trailers.
+struct Held {
+    parts: Vec<usize>,
+    gate: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    trailers: Option<HeaderMap>,
+    // The request's, unread.
+    _body: Incoming,
 }
 
-/// Answers at once, and keeps the request's body as it is.
-async fn keeps_body(
-    request: Request<Incoming>,
-    kept: Arc<Mutex<Vec<Incoming>>>,
-) -> Result<Response<http_body_util::combinators::BoxBody<Bytes, Infallible>>, Infallible> {
-    kept.lock().unwrap().push(request.into_body());
-    Ok(answer())
+impl Body for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.parts.len() < 2
+            && let Some(gate) = &mut self.gate
+        {
+            ready!(gate.as_mut().poll(cx));
+            self.gate = None;
+        }
+        let part = self.parts.pop().map(|n| Frame::data(vec![7; n].into()));
+        let frame = part.or_else(|| self.trailers.take().map(Frame::trailers));
+        Poll::Ready(frame.map(Ok))
+    }
+}
+
+/// Answers `/a/b` with `a` octets, `b` more once there is a permit, and trailers.
+fn answer(request: Request<Incoming>, gate: Arc<Semaphore>) -> Response<Held> {
+    let parts = request.uri().path().split('/').skip(1);
+    let parts: Vec<usize> = parts.map(|n| n.parse().expect("a number")).collect();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().expect("good"));
+    Response::new(Held {
+        parts: parts.into_iter().rev().collect(),
+        gate: Some(Box::pin(async move {
+            gate.acquire().await.expect("never closed").forget();
+        })),
+        trailers: Some(trailers),
+        _body: request.into_body(),
+    })
+}
+
+/// A server of such answers.
+struct Holding {
+    server: Server,
+    gate: Arc<Semaphore>,
+    handles: Arc<Mutex<Vec<ConnectionHandle>>>,
+}
+
+impl Holding {
+    async fn start(config: Config) -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let handles: Arc<Mutex<Vec<ConnectionHandle>>> = Arc::default();
+        let (opened, kept) = (Arc::clone(&gate), Arc::clone(&handles));
+        let server = Server::accept(None, move |tcp: TcpStream| {
+            let io = Transport::server(tcp, config.clone());
+            kept.lock().expect("no panic").push(io.handle());
+            let gate = Arc::clone(&opened);
+            async move {
+                let service = service_fn(move |request| {
+                    let response = answer(request, Arc::clone(&gate));
+                    async { Ok::<_, Infallible>(response) }
+                });
+                let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(io), service)
+                    .await;
+            }
+        })
+        .await;
+        Self {
+            server,
+            gate,
+            handles,
+        }
+    }
+
+    /// What is queued, as soon as the connection rests: two round trips see the same.
+    async fn queued(&self, peer: &mut Peer, log: &mut Log) -> u64 {
+        let mut before = u64::MAX;
+        loop {
+            // The handlers' tasks have their turn.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            peer.round_trip(log).await;
+            let queued = self.handles.lock().expect("no panic")[0]
+                .stats()
+                .queued_octets;
+            if queued == before {
+                return queued;
+            }
+            before = queued;
+        }
+    }
 }
 
 /// A bidirectional stream is given up. What the peer has sent of its body before it
@@ -101,36 +183,27 @@ async fn keeps_body(
 #[tokio::test]
 async fn b3_octets_of_an_upload_that_cross_the_reset_of_what_is_given_up_do_no_harm() {
     bounded(async {
-        let server = Server::accept(None, |tcp: TcpStream| {
-            let io = Transport::server(tcp, Config::default().queue(64 << 10, 64 << 10));
-            let kept = Arc::default();
-            async move {
-                let service = service_fn(move |request| keeps_body(request, Arc::clone(&kept)));
-                let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(io), service)
-                    .await;
-            }
-        })
-        .await;
-        let mut peer = Peer::connect(server.address, &[(INITIAL_WINDOW_SIZE, 1 << 20)]).await;
+        let held = Holding::start(Config::default().queue(64 << 10, 64 << 10)).await;
+        let address = held.server.address;
+        let mut peer = Peer::connect(address, &[(INITIAL_WINDOW_SIZE, 1 << 20)]).await;
         let post = {
             let mut block = vec![0x83, 0x86, 0x04];
-            string(&mut block, "/bidi");
+            string(&mut block, "/60000/1000");
             block.push(0x01);
             string(&mut block, "test");
             frame(FrameType::HEADERS, END_HEADERS, 1, &block)
         };
-        let empty = settings(&[]);
-        let front = [
-            post,
-            window_update(1, 1),
-            // One octet is left of what the stack was told is a megabyte.
-            settings(&[(INITIAL_WINDOW_SIZE, 0)]),
-        ];
-        peer.send(&front.concat()).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        peer.send(&post).await;
+        let mut log = Log::default();
+        peer.until(&mut log, |log| log.octets(1) == 60_000).await;
+        // What the stack was told of is taken away.
+        peer.send(&settings(&[(INITIAL_WINDOW_SIZE, 0)])).await;
+        peer.round_trip(&mut log).await;
+        held.gate.add_permits(1);
+        assert!(held.queued(&mut peer, &mut log).await > 1_000);
         let mut seen = Vec::new();
         // SETTINGS, until it is given up.
+        let empty = settings(&[]);
         for _ in 0..200 {
             peer.send(&empty.repeat(10)).await;
             let read = async {
@@ -166,59 +239,67 @@ async fn b3_octets_of_an_upload_that_cross_the_reset_of_what_is_given_up_do_no_h
     .await;
 }
 
-/// Each of many streams is told of all that one may have while none sends; then
-/// SETTINGS take the window away.
+/// Each of many streams is told of all that it may have; then SETTINGS take the window
+/// away.
 #[tokio::test]
 async fn b3_the_queues_keep_their_bound_when_settings_take_all_windows_away() {
     bounded(async {
         const STREAMS: u32 = 50;
-        let handles: Arc<Mutex<Vec<ConnectionHandle>>> = Arc::default();
-        let mine = Arc::clone(&handles);
-        let gate = Arc::new(tokio::sync::Barrier::new(STREAMS as usize));
-        let server = Server::accept(None, move |tcp: TcpStream| {
-            let io = Transport::server(tcp, Config::default());
-            mine.lock().unwrap().push(io.handle());
-            let gate = Arc::clone(&gate);
-            async move {
-                let service = service_fn(move |mut request: Request<Incoming>| {
-                    let gate = Arc::clone(&gate);
-                    async move {
-                        crate::server::wait(&mut request, &gate).await;
-                        common::service(request).await
-                    }
-                });
-                let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(io), service)
-                    .await;
-            }
-        })
-        .await;
-        let mut peer = Peer::connect(server.address, &[(INITIAL_WINDOW_SIZE, 8 << 20)]).await;
+        let held = Holding::start(Config::default()).await;
+        let address = held.server.address;
+        let mut peer = Peer::connect(address, &[(INITIAL_WINDOW_SIZE, 8 << 20)]).await;
         peer.send(&window_update(0, MAX - 65_535)).await;
-        for i in 0..STREAMS - 1 {
-            peer.send(&get(2 * i + 1, "/gated?len=8000000", &[])).await;
-            peer.send(&window_update(2 * i + 1, 1)).await;
+        let mut log = Log::default();
+        for i in 0..STREAMS {
+            peer.send(&get(2 * i + 1, "/1000000/8000000", &[])).await;
         }
+        let all = |log: &Log| (0..STREAMS).all(|i| log.octets(2 * i + 1) == 1_000_000);
+        peer.until(&mut log, all).await;
         peer.send(&settings(&[(INITIAL_WINDOW_SIZE, 0)])).await;
-        peer.send(&get(2 * STREAMS - 1, "/gated?len=1", &[])).await;
-        let (mut most, mut read) = (0, 0);
-        for _ in 0..60 {
-            let slice = async {
-                while let Some(received) = peer.next().await {
-                    if received.is(FrameType::DATA) {
-                        read += received.payload.len() as u64;
-                    }
-                }
-            };
-            let _ = tokio::time::timeout(Duration::from_millis(50), slice).await;
-            // Statistics are those of the last read or write call.
-            peer.send(&frame(FrameType::PING, 0, 0, b"roundtri")).await;
-            let stats = handles.lock().unwrap()[0].stats();
-            most = most.max(stats.queued_octets);
-        }
+        peer.round_trip(&mut log).await;
+        held.gate.add_permits(STREAMS as usize);
+        let queued = held.queued(&mut peer, &mut log).await;
         // 64 KiB of each, and what they share.
-        assert!(most < 8 << 20, "queued {most}, read {read}");
-        assert!(most > 1 << 20, "queued {most}: nothing was taken away");
+        assert!(queued < 8 << 20, "queued {queued}");
+        assert!(queued > 1 << 20, "queued {queued}: nothing was taken away");
+    })
+    .await;
+}
+
+/// More streams than are known by their request alone, most of which the stack refuses:
+/// one that is not known is answered behind trailers that wait.
+#[tokio::test]
+async fn b3_the_queues_keep_their_bound_behind_trailers_after_a_burst_of_bad_requests() {
+    bounded(async {
+        let held = Holding::start(Config::default()).await;
+        let address = held.server.address;
+        let mut peer = Peer::connect(address, &[(INITIAL_WINDOW_SIZE, 8 << 20)]).await;
+        peer.send(&window_update(0, MAX - 65_535)).await;
+        peer.send(&get(1, "/60000/50000", &[])).await;
+        let mut log = Log::default();
+        peer.until(&mut log, |log| log.octets(1) == 60_000).await;
+        peer.send(&settings(&[(INITIAL_WINDOW_SIZE, 0)])).await;
+        peer.round_trip(&mut log).await;
+        held.gate.add_permits(2);
+        assert!(held.queued(&mut peer, &mut log).await > 40_000);
+        // Frames of a type that nobody knows, so that much is read at once.
+        let mut burst = frame(FrameType(0xfe), 0, 0, &[0; 16_000]).repeat(40);
+        for i in 1..=900 {
+            burst.extend(malformed(2 * i + 1));
+        }
+        burst.extend(get(1_803, "/1/100000000", &[]));
+        burst.extend(window_update(1_803, 1 << 30));
+        peer.send(&burst).await;
+        let (mut left, mut most) = (100_000_001, 0);
+        while left > 0 {
+            let received = peer.next().await.expect("DATA");
+            if received.is(FrameType::DATA) && received.stream() == 1_803 {
+                left -= received.payload.len();
+                let handles = held.handles.lock().expect("no panic");
+                most = most.max(handles[0].stats().queued_octets);
+            }
+        }
+        assert!((40_000..16 << 20).contains(&most), "queued {most}");
     })
     .await;
 }

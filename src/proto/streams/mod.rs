@@ -100,7 +100,8 @@ pub(crate) struct Streams {
     to_tell: VecDeque<StreamId>,
     /// Streams that the stack is to be told the end of.
     to_reset: Vec<StreamId>,
-    /// Streams that were given up, which the stack may not know yet.
+    /// Streams that were given up. What the stack said of one before it knew is
+    /// dropped.
     given_up: StreamSet,
     /// The highest stream that the peer has opened.
     last_opened: u32,
@@ -127,7 +128,7 @@ struct Record {
     /// The stack has sent DATA.
     sends: bool,
     /// There was no record before: the peer's credit may have gone by, so only
-    /// the stack knows it.
+    /// the stack knows it, and what it sends shows it.
     is_late: bool,
     /// The stack sends nothing more.
     ended: bool,
@@ -219,6 +220,12 @@ impl Streams {
     /// written where they are.
     pub(crate) fn is_overdrawn(&self) -> bool {
         self.sums.overdrawn > 0
+    }
+
+    /// Whether a stream was given up, and the stack does not know: what it says of it
+    /// meanwhile must not go out, so it has to be queued.
+    pub(crate) fn has_given_up(&self) -> bool {
+        !self.to_reset.is_empty()
     }
 
     /// Whether nothing waits.
@@ -351,6 +358,8 @@ struct Sums {
     overdrawn: usize,
     /// Octets that they have at hand beyond what each may have queued.
     shared: i64,
+    /// Octets queued of streams that the peer's credit went by.
+    late: i64,
 }
 
 impl Sums {
@@ -358,6 +367,7 @@ impl Sums {
     fn replace(&mut self, before: Self, now: Self) {
         self.overdrawn = self.overdrawn + now.overdrawn - before.overdrawn;
         self.shared += now.shared - before.shared;
+        self.late += now.late - before.late;
     }
 }
 
@@ -368,6 +378,7 @@ impl Record {
         let now = Sums {
             overdrawn: usize::from(self.ledger.withheld() < 0),
             shared: (self.ledger.at_hand() - i64::from(each)).max(0),
+            late: i64::from(self.is_late) * self.ledger.queued(),
         };
         sums.replace(self.part, now);
         self.part = now;
@@ -378,16 +389,24 @@ impl Record {
     /// That may be less than is queued, as an acknowledgement does not wait for
     /// DATA.
     fn window(&self, unacknowledged: i64) -> usize {
-        match self.is_late {
-            true => usize::MAX,
-            false => usize::try_from(self.ledger.granted() - unacknowledged.min(0)).unwrap_or(0),
-        }
+        usize::try_from(self.ledger.granted() - unacknowledged.min(0)).unwrap_or(0)
     }
 
     /// Whether something is queued, or the stream is over: only then does it change
     /// anything for the schedule what its window is.
     fn waits(&self) -> bool {
         self.ended || !self.queue.is_empty()
+    }
+
+    /// The stack has sent so much.
+    fn take(&mut self, octets: u32) {
+        self.ledger.queue(octets);
+        let more = -self.ledger.told();
+        if self.is_late && more > 0 {
+            // It never sends what it was not told of.
+            self.ledger.grant(more as u32);
+            self.ledger.tell(more as u32);
+        }
     }
 
     /// So much of it was written.

@@ -90,15 +90,13 @@ impl Streams {
             *last += granted - was_granted;
             *sum += granted - was_granted;
         }
-        let target = self.target();
-        let mut concerned = Vec::new();
-        for (stream, record) in self.records.iter_mut() {
+        for (_, record) in self.records.iter_mut() {
             record.ledger.adjust(granted - was_granted, told - was_told);
             record.recount(self.bounds.stream, &mut self.sums);
-            if record.waits() || record.is_low(target) {
-                concerned.push(stream);
-            }
         }
+        let concerned = self.records.iter();
+        let concerned = concerned.filter(|(_, record)| record.waits() || self.lack(record) > 0);
+        let mut concerned: Vec<StreamId> = concerned.map(|(stream, _)| stream).collect();
         // The lowest first, so that their turns do not depend on chance.
         concerned.sort_unstable();
         for stream in concerned {

@@ -19,7 +19,7 @@ impl Streams {
                     return;
                 }
                 let record = self.sender(head.stream);
-                record.ledger.queue(head.length);
+                record.take(head.length);
                 record.ledger.sent(head.length);
                 record.count(head.length);
                 if ends {
@@ -59,10 +59,11 @@ impl Streams {
             return;
         }
         let record = self.sender(stream);
-        record.ledger.queue(flow);
+        record.take(flow);
         record.queue.push(octets, padding, end, pool);
         record.ended |= end;
         record.show();
+        self.recount(stream);
         self.settle(stream);
         self.consider(stream);
     }

@@ -21,27 +21,15 @@ impl Streams {
             out.extend(reset_head(stream).encode());
             out.extend(CANCEL);
         }
-        let target = self.target();
         while let Some(stream) = self.to_tell.pop_front() {
-            let Some(record) = self.records.get_mut(stream) else {
-                continue;
-            };
-            record.is_to_tell = false;
-            if !record.is_low(target) {
-                continue;
-            }
-            // All together do not have much more at hand than they share: whoever is
-            // told of credit may use it, even if the peer takes it away meanwhile (RFC
-            // 9113, section 6.9.2).
-            let others = self.sums.shared - record.part.shared;
-            let room = (UNCONGESTED - others).max(self.bounds.stream.into());
-            let target = target.min(room);
-            if record.is_low(target) {
-                let wanted = target - record.ledger.at_hand();
-                let more = wanted.min(record.ledger.withheld());
-                record.ledger.tell(more as u32);
-                record.recount(self.bounds.stream, &mut self.sums);
-                window_update(stream, more as u32, out);
+            let more = self.records.get(stream).map(|record| self.lack(record));
+            if let Some(record) = self.records.get_mut(stream) {
+                record.is_to_tell = false;
+                if let Some(more @ 1..) = more {
+                    record.ledger.tell(more);
+                    record.recount(self.bounds.stream, &mut self.sums);
+                    window_update(stream, more, out);
+                }
             }
         }
         let refund = self.connection.withheld().min(MAX_WINDOW);
@@ -97,35 +85,45 @@ impl Streams {
     }
 
     /// What a stream may have at hand: known to the stack, or queued.
-    pub(super) fn target(&self) -> i64 {
-        let senders = self.senders.max(1) as i64;
+    ///
+    /// Whoever is told of credit may use it, even if the peer takes it away meanwhile
+    /// (RFC 9113, section 6.9.2). So all together do not have much more than they
+    /// share, even where nothing is congested. None gets more than it has sent so far,
+    /// or than half of what is left, as what is told of is bound for as long as the
+    /// stream says nothing more.
+    fn allowance(&self, record: &Record) -> i64 {
         let stream = i64::from(self.bounds.stream);
         if self.queueing {
+            let senders = self.senders.max(1) as i64;
             let share = self.bounds.connection as i64 / 2 / senders;
             share.clamp(LEAST_SHARE, stream)
         } else {
-            (UNCONGESTED / senders).max(stream)
+            let others = self.sums.shared - record.part.shared;
+            let left = (UNCONGESTED - others) / 2;
+            let earned = stream.saturating_add(i64::try_from(record.sent).unwrap_or(i64::MAX));
+            left.min(earned).max(stream)
+        }
+    }
+
+    /// How much more the stack is to be told of, because the stream has run low.
+    pub(super) fn lack(&self, record: &Record) -> u32 {
+        let (has, withheld) = (record.ledger.at_hand(), record.ledger.withheld());
+        let allowed = self.allowance(record);
+        let is_low = has < allowed / 2 && withheld > 0 && !record.ended;
+        match is_low {
+            true => (allowed - has).min(withheld) as u32,
+            false => 0,
         }
     }
 
     /// Notes the stream if it has run low, and there is more.
     pub(super) fn consider(&mut self, stream: StreamId) {
-        let target = self.target();
-        let Some(record) = self.records.get_mut(stream) else {
-            return;
-        };
-        if record.is_low(target) && !record.is_to_tell {
+        let record = self.records.get(stream);
+        let lacks = record.is_some_and(|record| !record.is_to_tell && self.lack(record) > 0);
+        if lacks && let Some(record) = self.records.get_mut(stream) {
             record.is_to_tell = true;
             self.to_tell.push_back(stream);
         }
-    }
-}
-
-impl Record {
-    /// Whether the stack is to be told more, if it may have so much at hand.
-    pub(super) fn is_low(&self, target: i64) -> bool {
-        let ledger = &self.ledger;
-        ledger.at_hand() < target / 2 && ledger.withheld() > 0 && !self.ended
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod ends;
 mod naive;
 mod rules;
+mod told;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -251,6 +252,7 @@ impl Model {
             assert_eq!(ledger.queued(), stream.queued());
             sums.overdrawn += usize::from(ledger.withheld() < 0);
             sums.shared += (ledger.at_hand() - each).max(0);
+            sums.late += i64::from(record.is_late) * ledger.queued();
             senders += usize::from(record.sends);
         }
         assert_eq!((real.sums, real.senders), (sums, senders));

@@ -89,7 +89,8 @@ impl Streams {
     }
 
     /// Gives up the stream whose trailers stand before all else that waits, because
-    /// the peer does not take its DATA, if that is much. Whether there was one.
+    /// the peer does not take its DATA, if that is much: of frames, or of DATA that
+    /// nothing else bounds. Whether there was one.
     ///
     /// The stack cannot be stopped there: it has to read on for the credit that ends
     /// the wait. So it would go on with answers to whatever the peer sends, and all
@@ -98,7 +99,8 @@ impl Streams {
         let Next::Fenced(stream) = self.lane.next() else {
             return false;
         };
-        let is_much = self.lane.cost() >= self.bounds.connection as u64 / 2;
+        let bound = self.bounds.connection as u64;
+        let is_much = self.lane.cost() >= bound / 2 || self.sums.late.unsigned_abs() >= bound / 2;
         let is_stuck = matches!(self.front(stream), Front::Data(_)) && !self.is_sendable(stream);
         if !is_much || !is_stuck {
             return false;

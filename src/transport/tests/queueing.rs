@@ -126,24 +126,43 @@ fn p3_the_peers_credit_is_held_back_until_there_is_room() {
     mock.set_pending(0);
     let more = update(1, 4 << 20);
     let credit = encode(&[more, update(0, 1 << 20)]);
-    // Uncongested there is room for much.
     mock.deliver(&credit);
-    let told = parse(&read_all(&polls, &mut io));
-    let first = (4 << 20) - 65_535;
-    assert_eq!(told, [update(1, first), update(0, 1 << 20)]);
-    mock.set_pending(16);
+    assert_eq!(
+        parse(&read_all(&polls, &mut io)),
+        [update(0, 1 << 20)],
+        "what it has is enough to begin with"
+    );
+    // Uncongested there is room for as much as it has sent, and more.
     let part = |octets| raw(FrameType::DATA, Flags::NONE, 1, vec![1; octets]);
+    let mut told = 65_535;
+    for more in [131_071, 262_142, 524_284, 1_048_568] {
+        let octets = encode(&[part(told)]);
+        let mut left = &octets[..];
+        while !left.is_empty() {
+            let Poll::Ready(Ok(n)) = polls.write(&mut io, left) else {
+                panic!("the socket takes it")
+            };
+            left = &left[n..];
+        }
+        polls.flush_for_good(&mut io);
+        assert_eq!(parse(&read_all(&polls, &mut io)), [update(1, more)]);
+        told = more as usize;
+    }
+    mock.state().wire.clear();
+    mock.set_pending(16);
     write(&polls, &mut io, &[body(3, 10)]);
-    write(&polls, &mut io, &[part((4 << 20) - 48_576)]);
+    write(&polls, &mut io, &[part(told - 48_576)]);
     // Congested there is not: 48,576 are enough.
     mock.set_pending(0);
     assert!(mock.become_ready());
     assert_eq!(read_all(&polls, &mut io), []);
-    assert!(order(&mock).len() > 60);
+    assert!(!io.inner.write.is_queueing());
     let wakes = polls.wakes();
     write(&polls, &mut io, &[part(1)]);
     assert!(polls.wakes() > wakes, "the stack shall read");
-    assert_eq!(parse(&read_all(&polls, &mut io)), [update(1, 65_535)]);
+    let sent = 65_535 + 131_071 + 262_142 + 524_284 + told as u32 - 48_575;
+    let more = 65_536 + sent - 48_575;
+    assert_eq!(parse(&read_all(&polls, &mut io)), [update(1, more)]);
 }
 
 #[test]
@@ -290,4 +309,49 @@ fn c4_what_a_reset_drops_comes_back_to_the_stack_which_is_woken_for_it() {
     assert_eq!(told, [update(0, 30_000)]);
     proceed(&mock, &polls, &mut io);
     assert_eq!(order(&mock), [1, 3]);
+}
+
+/// What goes out of stream 1 behind its `RST_STREAM`, if it is given up in the same
+/// write as this frame comes.
+fn behind_what_is_given_up(last: Raw) -> Vec<FrameType> {
+    let config = Config::default().queue(64 << 10, 64 << 10);
+    let (mock, mut io, polls) = congested(config, 1 << 20, &[1, 3]);
+    mock.set_pending(0);
+    let data = |octets| raw(FrameType::DATA, Flags::NONE, 1, vec![1; octets]);
+    write(&polls, &mut io, &[data(40_000)]);
+    assert!(parse(&read_all(&polls, &mut io))[0].stream == 1);
+    mock.deliver(&encode(&[settings(&[(4, 0)])]));
+    read_all(&polls, &mut io);
+    polls.flush_for_good(&mut io);
+    mock.state().wire.clear();
+    let ack = raw(FrameType::SETTINGS, Flags::ACK, 0, vec![]);
+    write(&polls, &mut io, &[ack]);
+    let ends = Flags::END_HEADERS.with(Flags::END_STREAM);
+    let trailers = raw(FrameType::HEADERS, ends, 1, vec![0x88]);
+    write(&polls, &mut io, &[data(30_000), trailers]);
+    for i in 1..5 {
+        assert!(!io.inner.streams.is_full());
+        let response = raw(FrameType::HEADERS, ends, 2 * i + 1, vec![0x88; 9_000]);
+        write(&polls, &mut io, &[response]);
+    }
+    assert!(io.inner.streams.is_full());
+    write(&polls, &mut io, &[last]);
+    polls.flush_for_good(&mut io);
+    let wire = parse(&mock.state().wire);
+    let is_reset = |f: &Raw| f.kind == FrameType::RST_STREAM && f.stream == 1;
+    let reset = wire.iter().position(is_reset).unwrap();
+    let behind = wire[reset + 1..].iter().filter(|f| f.stream == 1);
+    behind.map(|f| f.kind).collect()
+}
+
+#[test]
+fn b3_nothing_goes_out_of_what_is_given_up_in_the_same_write() {
+    let reset = |code| raw(FrameType::RST_STREAM, Flags::NONE, 1, vec![0, 0, 0, code]);
+    assert_eq!(behind_what_is_given_up(reset(0)), []);
+    assert_eq!(behind_what_is_given_up(reset(8)), []);
+}
+
+#[test]
+fn c5_no_credit_goes_out_for_what_is_given_up_in_the_same_write() {
+    assert_eq!(behind_what_is_given_up(update(1, 5)), []);
 }

@@ -53,9 +53,9 @@ impl WriteSide {
 
     /// Takes octets of the stack into the queues. `Pending` only if these and the
     /// socket are full. Where it is the peer that does not take what is in them,
-    /// the stack is not stopped, as it might not read on before it has written: it was
-    /// not told of much more than the queues are to hold, and what else waits for such
-    /// DATA is bounded by [`Streams::give_up`].
+    /// the stack is not stopped, as it might not read on before it has written: its
+    /// streams share what they are told of beyond what each may have queued, and what
+    /// else waits for such DATA is bounded by [`Streams::give_up`].
     pub(super) fn poll_write_queued<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
@@ -135,7 +135,8 @@ impl WriteSide {
             }
         }
         let is_done = streams.is_empty() && self.intake.is_empty();
-        if is_done && !streams.is_overdrawn() && self.outbound.at_stack_boundary() {
+        let may_end = !streams.is_overdrawn() && !streams.has_given_up();
+        if is_done && may_end && self.outbound.at_stack_boundary() {
             self.queueing = false;
             self.stalled = false;
             streams.set_queueing(false);

@@ -5,13 +5,13 @@ use super::*;
 use crate::proto::testing::parse;
 
 /// Streams whose DATA is queued, and a pump.
-struct Queue {
-    streams: Streams,
+pub(super) struct Queue {
+    pub(super) streams: Streams,
     pool: BufferPool,
 }
 
 impl Queue {
-    fn new(streams: &[u32]) -> Self {
+    pub(super) fn new(streams: &[u32]) -> Self {
         let mut queue = Self {
             streams: Streams::new(true, BOUNDS, 7),
             pool: BufferPool::new(PoolConfig::default()),
@@ -23,31 +23,31 @@ impl Queue {
         queue
     }
 
-    fn frame(&mut self, frame: &Raw) {
+    pub(super) fn frame(&mut self, frame: &Raw) {
         let mut octets = Vec::new();
         frame.encode(&mut octets);
         let head = Head::decode(octets.first_chunk().unwrap());
         self.streams.take_frame(head, octets);
     }
 
-    fn headers(&mut self, stream: u32, end: bool) {
+    pub(super) fn headers(&mut self, stream: u32, end: bool) {
         let end = if end { Flags::END_STREAM } else { Flags::NONE };
         let flags = Flags::END_HEADERS.with(end);
         self.frame(&raw(FrameType::HEADERS, flags, stream, vec![stream as u8]));
     }
 
-    fn data(&mut self, stream: u32, octets: usize, end: bool) {
+    pub(super) fn data(&mut self, stream: u32, octets: usize, end: bool) {
         let octets = vec![stream as u8; octets];
         self.streams
             .take_data(id(stream), &octets, None, end, &self.pool);
     }
 
-    fn reset(&mut self, stream: u32, code: u8) {
+    pub(super) fn reset(&mut self, stream: u32, code: u8) {
         let code = vec![0, 0, 0, code];
         self.frame(&raw(FrameType::RST_STREAM, Flags::NONE, stream, code));
     }
 
-    fn pump_one(&mut self) -> Vec<Raw> {
+    pub(super) fn pump_one(&mut self) -> Vec<Raw> {
         let mut staged = Staged::new(self.pool.clone());
         self.streams.next(16_384, &mut staged, |_| {});
         let mut slices: [&[u8]; 8] = [&[]; 8];
@@ -56,7 +56,7 @@ impl Queue {
     }
 
     /// All that may go, as kind, stream, length and flags.
-    fn pump(&mut self) -> Vec<(FrameType, u32, usize, Flags)> {
+    pub(super) fn pump(&mut self) -> Vec<(FrameType, u32, usize, Flags)> {
         let mut all = Vec::new();
         loop {
             let frames = self.pump_one();
@@ -68,12 +68,12 @@ impl Queue {
         }
     }
 
-    fn kinds(&mut self) -> Vec<(FrameType, u32)> {
+    pub(super) fn kinds(&mut self) -> Vec<(FrameType, u32)> {
         self.pump().iter().map(|f| (f.0, f.1)).collect()
     }
 
     /// What the stack is told: stream and increment.
-    fn told(&mut self) -> Vec<(u32, u32)> {
+    pub(super) fn told(&mut self) -> Vec<(u32, u32)> {
         let mut octets = Vec::new();
         self.streams.tell(&mut octets);
         let frames = parse(&octets);
@@ -81,7 +81,7 @@ impl Queue {
         told.collect()
     }
 
-    fn is_done(&mut self) {
+    pub(super) fn is_done(&mut self) {
         assert!(self.streams.is_empty());
         assert_eq!(self.streams.records.len(), 0);
         assert_eq!(self.pool.stats().outstanding, 0);
@@ -393,36 +393,6 @@ fn c4_octets_that_are_dropped_come_back_however_often() {
         total = 0;
     }
     queue.is_done();
-}
-
-#[test]
-fn c2_streams_are_told_as_they_have_room() {
-    let mut queue = Queue::new(&[1]);
-    let stream = id(1);
-    assert!(
-        queue.streams.window_update(stream, 1 << 20),
-        "the stack does not see it"
-    );
-    assert_eq!(queue.told(), []);
-    queue.data(1, 60_000, false);
-    assert_eq!(queue.told(), [], "what is queued takes the room");
-    queue.pump_one();
-    assert_eq!(queue.told(), []);
-    queue.pump_one();
-    let more = 65_536 - (65_535 - 2 * 16_384);
-    assert_eq!(queue.told(), [(1, more)]);
-    queue.pump();
-    // Uncongested it is much more.
-    queue.streams.set_queueing(false);
-    queue.streams.note(Head {
-        length: 50_000,
-        kind: FrameType::DATA,
-        flags: Flags::NONE,
-        stream,
-    });
-    let told = queue.told();
-    assert_eq!(told.len(), 1);
-    assert!(told[0].1 > 900_000);
 }
 
 #[test]
