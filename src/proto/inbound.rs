@@ -262,6 +262,7 @@ impl Inbound {
                 if head.length > DEFAULT_MAX_FRAME_SIZE {
                     // It passes as it is: the least is never wrong.
                     self.peer_limit = DEFAULT_MAX_FRAME_SIZE;
+                    self.least_limit = DEFAULT_MAX_FRAME_SIZE;
                     self.large_settings = Some(InitialWindow::default());
                 }
             }

@@ -247,6 +247,13 @@ fn f5_a_settings_frame_too_large_to_be_read_leaves_the_least_limit() {
     let large = settings(&vec![(5, 16_384); 2_731]);
     pass_through(&mut inbound, &encode(&[large]), &[9]);
     assert_eq!(inbound.peer_limit(), 16_384);
+    // It holds until what raises it is acknowledged.
+    pass_through(&mut inbound, &encode(&[settings(&[(5, 100_000)])]), &[9]);
+    assert_eq!(inbound.peer_limit(), 16_384);
+    inbound.acknowledged(1);
+    assert_eq!(inbound.peer_limit(), 16_384);
+    inbound.acknowledged(1);
+    assert_eq!(inbound.peer_limit(), 100_000);
 }
 
 #[test]
