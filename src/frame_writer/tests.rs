@@ -1,5 +1,4 @@
-#[cfg(test)]
-mod io;
+pub(crate) mod io;
 #[cfg(framewright_loom)]
 mod loom_tests;
 pub(crate) mod model;

@@ -14,7 +14,7 @@ mod transport;
 use proptest::prelude::any;
 
 pub(crate) use self::source::Source;
-use crate::proto::scheduler::tests::{check_order, check_served, op};
+use crate::proto::scheduler::tests::{check_order, check_served, op, relief};
 
 /// A name, and what runs an input.
 type Target = (&'static str, fn(&[u8]));
@@ -38,9 +38,11 @@ pub fn deframer(octets: &[u8]) {
     framing::fuzz(Source::new(octets));
 }
 
-/// Operations on a `FrameWriter`.
+/// Operations on a `FrameWriter`: which frames it makes of them, and what becomes of
+/// these at a socket that takes little, stalls and fails.
 pub fn frame_writer(octets: &[u8]) {
     crate::frame_writer::tests::model::fuzz(Source::new(octets));
+    crate::frame_writer::tests::io::fuzz(Source::new(octets));
 }
 
 /// What the peer sends, on its way to the stack.
@@ -61,10 +63,10 @@ pub fn priority_field(octets: &[u8]) {
 /// Operations on the scheduler.
 pub fn scheduler(octets: &[u8]) {
     let mut source = Source::new(octets);
-    let key = source.draw(&any::<u64>());
+    let (key, relief) = source.draw(&(any::<u64>(), relief()));
     let ops = source.each(400, &(any::<u8>(), op()));
-    check_order(ops.iter().map(|(_, op)| op.clone()).collect());
-    check_served(ops, key);
+    check_order(ops.iter().map(|(_, op)| op.clone()).collect(), relief);
+    check_served(ops, relief, key);
 }
 
 /// Streams' queues and credit, with a stack above and a peer below.

@@ -17,6 +17,7 @@ use super::{
     },
     writer,
 };
+use crate::fuzzing::Source;
 use crate::{
     BufferPool, EndStream, Frame, FrameWriter, FrameWriterConfig, Padding, PoolConfig, Priority,
 };
@@ -345,6 +346,14 @@ proptest! {
     }
 }
 
+/// As above, with operations and a socket that a fuzzer makes.
+pub(crate) fn fuzz(mut source: Source<'_>) {
+    let plain = source.draw(&prop::bool::weighted(0.3));
+    let of_op = (op(), prop::collection::vec(step(), 0..4));
+    let (ops, steps): (Vec<_>, Vec<_>) = source.each(80, &of_op).into_iter().unzip();
+    run(ops, steps.concat(), plain);
+}
+
 #[test]
 fn f4_cut_pieces_are_not_small_and_small_pushes_are_merged() {
     let writer = writer();
@@ -493,6 +502,7 @@ async fn room_is_waited_for_and_data_does_not_keep_control_out() {
     assert!(parse(&io).len() == 3);
 }
 
+#[cfg(test)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_push_while_one_flushes() {
     const TASKS: u32 = 64;

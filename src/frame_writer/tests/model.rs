@@ -15,8 +15,12 @@ use super::{
 };
 use crate::fuzzing::Source;
 use crate::{
-    EndStream, Flags, Frame, FrameError, FrameType, Padding, Priority,
-    proto::{batch::Batch, scheduler::tests::Naive},
+    BufferPool, EndStream, Flags, Frame, FrameError, FrameType, FrameWriter, FrameWriterConfig,
+    Padding, Priority,
+    proto::{
+        batch::Batch,
+        scheduler::tests::{Naive, relief},
+    },
 };
 
 #[derive(Clone, Debug)]
@@ -81,6 +85,10 @@ enum Part {
     Block,
 }
 
+fn overhead(padding: Option<&Vec<u8>>) -> usize {
+    padding.map_or(0, |padding| padding.len() + 1)
+}
+
 struct Waiting {
     frame: Parsed,
     fenced: bool,
@@ -89,6 +97,8 @@ struct Waiting {
 #[derive(Default)]
 struct Model {
     limit: usize,
+    /// Octets that may wait: in the lane, and in all.
+    bound: usize,
     lane: Vec<Waiting>,
     streams: BTreeMap<u32, Vec<Part>>,
     priorities: BTreeMap<u32, Priority>,
@@ -97,8 +107,27 @@ struct Model {
 }
 
 impl Model {
+    /// Octets in the lane.
+    fn frames(&self) -> usize {
+        let lengths = self.lane.iter().map(|w| 9 + w.frame.payload.len());
+        lengths.sum()
+    }
+
+    /// Octets of DATA that wait, and a head for each part.
+    fn parts(&self) -> usize {
+        let parts = self.streams.values().flatten();
+        let lengths = parts.map(|part| match part {
+            Part::Data {
+                octets, padding, ..
+            } => 9 + octets.len() + overhead(padding.as_ref()),
+            Part::Block => 0,
+        });
+        lengths.sum()
+    }
+
     fn data(&mut self, id: u32, octets: &[u8], padding: Option<Vec<u8>>, end: bool) -> bool {
-        if self.ended.contains(&id) {
+        let length = 9 + octets.len() + overhead(padding.as_ref());
+        if self.ended.contains(&id) || self.frames() + self.parts() + length > self.bound {
             return false;
         }
         let parts = self.streams.entry(id).or_default();
@@ -127,6 +156,9 @@ impl Model {
     fn other(&mut self, frame: Parsed) -> bool {
         let id = frame.stream;
         let block = [HEADERS, PUSH_PROMISE].contains(&frame.kind);
+        if self.frames() + 9 + frame.payload.len() > self.bound {
+            return false;
+        }
         let mut fenced = false;
         if block {
             if self.ended.contains(&id) {
@@ -159,7 +191,7 @@ impl Model {
                     ..
                 } => {
                     any = true;
-                    octets += data.len() + padding.as_ref().map_or(0, |p| p.len() + 1);
+                    octets += data.len() + overhead(padding.as_ref());
                     false
                 }
                 Part::Block => true,
@@ -250,7 +282,7 @@ impl Model {
         else {
             panic!("not DATA");
         };
-        let whole = octets.len() + padding.as_ref().map_or(0, |p| p.len() + 1);
+        let whole = octets.len() + overhead(padding.as_ref());
         let mut flags = 0;
         let payload = if whole <= self.limit {
             flags |= if *end { END_STREAM } else { 0 };
@@ -338,12 +370,23 @@ fn bad(which: u8, id: u32) -> Frame {
     }
 }
 
-fn check(ops: Vec<Op>) {
-    let writer = writer();
+/// A bound on what waits, and the relief of streams that are not urgent.
+fn setup() -> impl Strategy<Value = (usize, Option<u32>)> {
+    let bound = prop_oneof![Just(64 << 20), 0..300_000_usize];
+    (bound, relief())
+}
+
+fn check((bound, relief): (usize, Option<u32>), ops: Vec<Op>) {
+    let config = FrameWriterConfig::new()
+        .max_queued_octets(bound as u64)
+        .relieve_every(relief.unwrap_or(0));
+    let writer = FrameWriter::with_config(BufferPool::default(), &config).unwrap();
     let mut model = Model {
         limit: 16_384,
+        bound,
         ..Model::default()
     };
+    model.scheduler.relief = relief;
     // What is not written in the course of it is at the end.
     let ops = ops.into_iter().chain([Op::Write(usize::MAX)]);
     for op in ops {
@@ -460,6 +503,8 @@ fn check(ops: Vec<Op>) {
         if !taken {
             assert_eq!(writer.queued_octets(), before);
         }
+        let waiting = model.frames() + model.parts();
+        assert_eq!(writer.queued_octets(), waiting as u64);
     }
     assert!(writer.is_empty());
     assert_eq!(writer.queued_octets(), 0);
@@ -468,8 +513,11 @@ fn check(ops: Vec<Op>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn writes_the_frames_that_a_naive_model_writes(ops in prop::collection::vec(op(), 1..60)) {
-        check(ops);
+    fn writes_the_frames_that_a_naive_model_writes(
+        setup in setup(),
+        ops in prop::collection::vec(op(), 1..60),
+    ) {
+        check(setup, ops);
     }
 }
 
@@ -493,5 +541,6 @@ fn the_bad_frames_of_the_model_fail_as_they_should() {
 
 /// As above, with operations that a fuzzer makes.
 pub(crate) fn fuzz(mut source: Source<'_>) {
-    check(source.each(120, &op()));
+    let setup = source.draw(&setup());
+    check(setup, source.each(120, &op()));
 }
