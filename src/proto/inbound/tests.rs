@@ -114,10 +114,23 @@ fn parameters(most: usize) -> impl Strategy<Value = Vec<(u16, u32)>> {
     proptest::collection::vec((id, size), 0..=most)
 }
 
+/// SETTINGS, and now and then what only looks like them.
+fn some_settings(most: usize) -> impl Strategy<Value = Raw> {
+    let place = prop_oneof![
+        6 => Just((Flags::NONE, 0)),
+        1 => Just((Flags::ACK, 0)),
+        1 => Just((Flags::NONE, 1)),
+    ];
+    (parameters(most), place).prop_map(|(parameters, (flags, stream))| Raw {
+        flags,
+        stream,
+        ..settings(&parameters)
+    })
+}
+
 fn with_settings(max: usize, most: usize) -> impl Strategy<Value = Vec<Raw>> {
-    let parameters = parameters(most);
-    let groups = (frames(max), parameters).prop_map(|(mut frames, parameters)| {
-        frames.push(settings(&parameters));
+    let groups = (frames(max), some_settings(most)).prop_map(|(mut frames, settings)| {
+        frames.push(settings);
         frames
     });
     proptest::collection::vec(groups, 0..4).prop_map(|groups| groups.concat())
@@ -158,7 +171,11 @@ fn check_pings(ours: &[u8], acks: &[u8], chunks: &[usize]) {
     let mut frames = Vec::new();
     for n in acks {
         frames.push(ping(*n, Flags::NONE));
-        frames.push(ping(*n, Flags::ACK));
+        // These only look like it.
+        let (mut longer, mut of_stream) = (ping(*n, Flags::ACK), ping(*n, Flags::ACK));
+        longer.payload.extend([*n; 8]);
+        of_stream.stream = 1;
+        frames.extend([longer, of_stream, ping(*n, Flags::ACK)]);
     }
     let seen = parse(&pass_through(&mut inbound, &encode(&frames), chunks));
 
@@ -166,8 +183,9 @@ fn check_pings(ours: &[u8], acks: &[u8], chunks: &[usize]) {
     let mut taken = Vec::new();
     frames.retain(|frame| {
         let mine = left.iter().position(|n| *n == frame.payload[0]);
+        let is_ack = frame.flags == Flags::ACK && frame.stream == 0 && frame.payload.len() == 8;
         match mine {
-            Some(at) if frame.flags == Flags::ACK => {
+            Some(at) if is_ack => {
                 taken.push(left.remove(at));
                 false
             }
@@ -779,7 +797,7 @@ pub(crate) fn fuzz(mut source: Source<'_>) {
         _ => {
             // Of two frame sizes, the first would be edited.
             let most_parameters = if which == 2 { 6 } else { 1 };
-            let settings = parameters(most_parameters).prop_map(|some| vec![settings(&some)]);
+            let settings = some_settings(most_parameters).prop_map(|settings| vec![settings]);
             let group = prop_oneof![3 => group(20_000), 1 => settings];
             let frames = source.each(20, &group).concat();
             if which == 2 {

@@ -79,6 +79,9 @@ fn check_meaning(frames: &[Raw], limit: u32, chunks: &[usize], bounds: &[usize])
             "{:?} is over the limit",
             frame.kind
         );
+        // RFC 9113, section 4.1: flags that mean nothing are left unset.
+        let has_no_other = frame.flags.without(Flags::END_HEADERS) == Flags::NONE;
+        assert!(frame.kind != FrameType::CONTINUATION || has_no_other, "F3");
     }
     let before = meaning(&without_block_padding(frames, limit));
     assert!(meaning(&wire) == before);
@@ -216,6 +219,33 @@ fn check_octets(octets: &[u8], chunks: &[usize]) {
     assert!([&wire[..], held].concat() == octets);
 }
 
+/// Of what breaks off, nothing is held back in the end: neither a part of a head, nor
+/// the head of a frame that was to be cut, or taken out.
+fn check_broken_off(frames: &[Raw], limit: u32, chunks: &[usize], end: prop::sample::Index) {
+    let mut octets = encode(frames);
+    octets.truncate(end.index(octets.len() + 1));
+    let mut outbound = Outbound::new();
+    outbound.set_limit(limit);
+    outbound.manage(65_535);
+    let mut wire = cut(&mut outbound, &octets, chunks, &[usize::MAX]);
+    wire.extend(outbound.take_partial_head());
+    let mut last = &octets[..];
+    for frame in frames {
+        match last.split_at_checked(Head::LEN + frame.payload.len()) {
+            Some((_, rest)) => last = rest,
+            None => break,
+        }
+    }
+    let is_held = match last.first_chunk().map(Head::decode) {
+        None => true,
+        Some(head) => {
+            let is_update = head.kind == FrameType::WINDOW_UPDATE && head.length == 4;
+            is_update || last.len() == Head::LEN
+        }
+    };
+    assert!(!is_held || wire.ends_with(last), "F2: {last:?}");
+}
+
 fn check_observed(frames: Vec<Raw>, chunks: &[usize], split: prop::sample::Index) {
     let first = Raw {
         kind: FrameType::SETTINGS,
@@ -297,6 +327,16 @@ proptest! {
     }
 
     #[test]
+    fn f2_octets_that_break_off_are_not_held_back(
+        frames in frames(1 << 16),
+        limit in limit(),
+        chunks in chunks(),
+        end in any::<prop::sample::Index>(),
+    ) {
+        check_broken_off(&frames, limit, &chunks, end);
+    }
+
+    #[test]
     fn rfc9218_2_1_a_first_settings_is_all_that_gains_a_parameter(
         first in first(),
         rest in frames(1 << 18),
@@ -374,7 +414,7 @@ fn credit() -> impl Strategy<Value = Raw> {
     });
     prop_oneof![
         settings,
-        (0..9_u32, 0..1_u32 << 31).prop_map(|(stream, increment)| {
+        (0..9_u32, any::<u32>()).prop_map(|(stream, increment)| {
             let payload = increment.to_be_bytes().to_vec();
             raw(FrameType::WINDOW_UPDATE, Flags::NONE, stream, payload)
         }),
@@ -510,6 +550,7 @@ pub(crate) fn fuzz(mut source: Source<'_>) {
         0 => {
             let split = source.draw(&any::<prop::sample::Index>());
             let frames = source.each(MOST_GROUPS, &group(15_000)).concat();
+            check_broken_off(&frames, limits[0], &chunks, split);
             check_observed(frames, &chunks, split);
         }
         1 => {
