@@ -368,7 +368,8 @@ impl WriteSide {
                 return;
             }
         }
-        self.joinable = match is_plain_data {
+        // What is blocked was offered as it is.
+        self.joinable = match is_plain_data && !self.blocked {
             true => joinable(head).map(|head| (head, self.staged.position())),
             false => None,
         };

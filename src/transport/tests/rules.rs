@@ -34,6 +34,31 @@ fn b1_a_deferred_flush_wakes_its_task_once_and_goes_out_before_it_sleeps() {
 }
 
 #[test]
+fn f4_what_an_io_was_offered_is_not_joined_when_more_comes() {
+    // It takes one slice at a time, and insists on what it was offered.
+    let mock = Mock::new(Manners {
+        vectored: false,
+        ..POLITE
+    });
+    let mut io = started(&mock, Config::default());
+    let polls = Polls::new();
+    let mut octets = [data(100), data(200)].concat();
+    mock.set_pending(16);
+    assert!(polls.write(&mut io, &octets).is_pending());
+    // The rest of a head is to come, so this has to be copied.
+    octets.extend(&data(300)[..5]);
+    mock.set_pending(0);
+    let Poll::Ready(Ok(n)) = polls.write(&mut io, &octets) else {
+        panic!("it is taken")
+    };
+    assert_eq!(n, octets.len());
+    octets.extend(&data(300)[5..]);
+    assert!(polls.write(&mut io, &octets[n..]).is_ready());
+    polls.flush_for_good(&mut io);
+    assert_eq!(mock.state().wire, octets);
+}
+
+#[test]
 fn f4_small_data_of_one_stream_is_joined_up_to_the_limit() {
     let mock = Mock::new(POLITE);
     let mut io = started(&mock, Config::default());
