@@ -1,6 +1,7 @@
 //! hyper behind the transport: against bare hyper, where the peer sends what the
 //! fuzzer likes; and against h2 behind a transport of its own, where all has to
-//! arrive.
+//! arrive. And the stack in miniature of the transport's own tests, whose octets are
+//! the fuzzer's, over sockets of all manners.
 
 mod executor;
 mod pair;
@@ -10,13 +11,14 @@ use proptest::prelude::*;
 
 use super::Source;
 use crate::transport::tests::mock::Manners;
-use crate::transport::tests::model::manners;
+use crate::transport::tests::model::{self, manners};
 use crate::{BufferPool, Config, FlowControl};
 
 pub(super) fn fuzz(mut source: Source<'_>) {
     let [kind] = source.octets();
-    match kind % 4 {
-        0 => pair::fuzz(source),
+    match kind % 8 {
+        0 | 4 => pair::fuzz(source),
+        3 => model::fuzz(source),
         _ => peer::fuzz(source, kind % 4 == 1),
     }
 }
