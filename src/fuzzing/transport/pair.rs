@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::rt::Executor as _;
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
+use tokio::sync::oneshot;
 
 use super::executor::{Executor, Tasks};
 use super::setup;
@@ -25,6 +26,8 @@ struct Exchange {
     resets: bool,
     /// The response is dropped after so many octets.
     drops: Option<usize>,
+    /// It begins when all before it is done.
+    waits: bool,
 }
 
 fn exchange() -> impl Strategy<Value = Exchange> {
@@ -34,12 +37,14 @@ fn exchange() -> impl Strategy<Value = Exchange> {
         size(),
         prop::bool::weighted(0.15),
         prop::option::weighted(0.15, size()),
+        any::<bool>(),
     )
-        .prop_map(|(up, down, resets, drops)| Exchange {
+        .prop_map(|(up, down, resets, drops, waits)| Exchange {
             up,
             down,
             resets,
             drops,
+            waits,
         })
 }
 
@@ -74,7 +79,14 @@ pub(super) fn fuzz(mut source: Source<'_>) {
     let done = Arc::new(AtomicUsize::new(0));
     let count = exchanges.len();
     let io = Transport::client(mocks[0].clone(), near.0);
-    let client = run(io, exchanges, executor.clone(), Arc::clone(&done));
+    let mut client = h2::client::Builder::new();
+    if near.1.seed % 2 == 0 {
+        // Of all that is to come nobody has to say more.
+        client
+            .initial_window_size(1 << 20)
+            .initial_connection_window_size(1 << 23);
+    }
+    let client = run(client, io, exchanges, executor.clone(), Arc::clone(&done));
     executor.execute(client);
     let mut tasks = Tasks::default();
     loop {
@@ -104,16 +116,23 @@ pub(super) fn fuzz(mut source: Source<'_>) {
 }
 
 async fn run(
+    builder: h2::client::Builder,
     io: Transport<Mock>,
     exchanges: Vec<Exchange>,
     executor: Executor,
     done: Arc<AtomicUsize>,
 ) {
-    let (mut client, connection) = h2::client::handshake(io).await.expect("a handshake");
+    let (mut client, connection) = builder.handshake(io).await.expect("a handshake");
     executor.execute(async move {
         connection.await.expect("a sound connection");
     });
+    let mut ends: Vec<oneshot::Receiver<()>> = Vec::new();
     for exchange in exchanges {
+        while exchange.waits
+            && let Some(end) = ends.pop()
+        {
+            end.await.expect("it is done");
+        }
         client = client.ready().await.expect("room for a stream");
         let up: usize = exchange.up.iter().sum();
         let request = Request::post(format!("http://a/{up}/{}", exchange.down));
@@ -132,11 +151,14 @@ async fn run(
             body.send_data(Bytes::new(), true).expect("an end");
         }
         let done = Arc::clone(&done);
+        let (is_done, end) = oneshot::channel();
+        ends.push(end);
         executor.execute(async move {
             if !exchange.resets {
                 receive(response, &exchange).await;
             }
             done.fetch_add(1, Ordering::SeqCst);
+            let _ = is_done.send(());
         });
     }
 }
