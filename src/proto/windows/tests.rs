@@ -45,6 +45,10 @@ pub(crate) struct Stack {
     pub(crate) unclaimed: BTreeMap<u32, i64>,
     /// Octets of content that came and are not consumed.
     pub(crate) unconsumed: BTreeMap<u32, u64>,
+    /// The highest stream of the peer's that it knows, and the highest that it heeds,
+    /// if it has said so.
+    pub(crate) last_opened: u32,
+    pub(crate) last_heeded: Option<u32>,
     pub(crate) reading: Splitter,
 }
 
@@ -64,7 +68,9 @@ impl Stack {
                         self.initial = window;
                     }
                 }
+                FrameType::HEADERS if self.last_heeded.is_some_and(|n| frame.stream > n) => {}
                 FrameType::HEADERS if !ends => {
+                    self.last_opened = self.last_opened.max(frame.stream);
                     self.streams.entry(frame.stream).or_insert(self.initial);
                 }
                 FrameType::DATA => {
@@ -153,6 +159,8 @@ pub(crate) struct Peer {
     pub(crate) pings: u32,
     pub(crate) last_was_update: bool,
     pub(crate) ended: Vec<u32>,
+    /// The highest of its streams that the stack heeds.
+    pub(crate) last_heeded: Option<u32>,
 }
 
 impl Peer {
@@ -179,6 +187,8 @@ impl Peer {
                 FrameType::WINDOW_UPDATE => {
                     let increment = i64::from(number(&frame.payload));
                     assert!(increment > 0, "C5: an update of nothing");
+                    let last = self.last_heeded.unwrap_or(u32::MAX);
+                    assert!(frame.stream <= last, "C5: of a stream that is not heeded");
                     let credit = match frame.stream {
                         0 => Some(&mut self.connection),
                         stream => self.streams.get_mut(&stream),
@@ -199,6 +209,15 @@ impl Peer {
                     self.send(&raw(FrameType::PING, Flags::ACK, 0, frame.payload));
                 }
                 FrameType::RST_STREAM => self.end(frame.stream),
+                FrameType::GOAWAY => {
+                    let last = number(&frame.payload[..4]);
+                    // Of a client's peer, all streams were opened by the stack.
+                    if last > 0 {
+                        self.last_heeded = Some(last);
+                        let ignored = self.streams.split_off(&(last + 1));
+                        self.ended.extend(ignored.into_keys());
+                    }
+                }
                 FrameType::HEADERS if !self.ended.contains(&frame.stream) => {
                     self.streams.entry(frame.stream).or_insert(self.initial);
                 }
@@ -271,6 +290,8 @@ struct Model {
     pings: Vec<[u8; 8]>,
     floor: i64,
     has_handles: bool,
+    /// Nothing of ours goes out now.
+    is_full: bool,
 }
 
 impl Model {
@@ -305,6 +326,7 @@ impl Model {
             pings: Vec::new(),
             floor,
             has_handles,
+            is_full: false,
         }
     }
 
@@ -350,6 +372,9 @@ impl Model {
 
     /// What the peer is told.
     fn update(&mut self, wire: &mut Vec<u8>) {
+        if self.is_full {
+            return;
+        }
         while let Some((stream, increment, probes)) = self.streams.next_update() {
             // The stack's own passes if it does not know that yet.
             let known = self.stack.streams.contains_key(&stream.get());
@@ -379,7 +404,9 @@ impl Model {
             if let Event::Head(head, _) = event {
                 let ends = matches!(head.kind, FrameType::DATA | FrameType::HEADERS)
                     && head.flags.contains(Flags::END_STREAM);
-                if ends || head.kind == FrameType::RST_STREAM {
+                // An update that waits may be of a stream that ends meanwhile, which does
+                // no harm.
+                if (ends && !self.is_full) || head.kind == FrameType::RST_STREAM {
                     self.over.push(head.stream);
                 }
             }
@@ -536,7 +563,7 @@ impl Model {
         self.streams.tick(self.now);
         match *op {
             Op::Open => {
-                if self.peer.streams.len() < 6 {
+                if self.peer.streams.len() < 6 && self.stack.last_heeded.is_none() {
                     self.open(chunk);
                 }
             }
@@ -623,9 +650,79 @@ impl Model {
         }
     }
 
+    /// What happens beside.
+    fn befall(&mut self, what: u8) {
+        match what {
+            0..8 => self.is_full = !self.is_full,
+            // Once; a server heeds the streams that it knows, a client's peer has none.
+            8..10 if self.stack.last_heeded.is_none() && self.stack.last_opened > 0 => {
+                let last = match self.is_server {
+                    true => self.stack.last_opened,
+                    false => 0,
+                };
+                self.stack.last_heeded = self.is_server.then_some(last);
+                let payload = [last.to_be_bytes(), [0; 4]].concat();
+                let goaway = raw(FrameType::GOAWAY, Flags::NONE, 0, payload);
+                self.write(&[goaway], usize::MAX);
+                self.check();
+            }
+            _ => {}
+        }
+    }
+
+    /// The peer sends as much as it may on a stream, or more than that, which is seen
+    /// by the head.
+    fn exceed(mut self, n: usize, more: u32) {
+        self.is_full = false;
+        self.deliver(usize::MAX);
+        self.deliver(usize::MAX);
+        let Some(stream) = self.pick(n) else {
+            return;
+        };
+        let credit = self.peer.connection.min(self.peer.streams[&stream]).max(0);
+        let length = u32::try_from(credit).unwrap() + more;
+        if length > Head::MAX_LENGTH {
+            return;
+        }
+        let record = self.windows().records.get(id(stream));
+        let is_known = record.is_some_and(|record| record.told().is_some());
+        let is_seen = is_known || i64::from(length) > self.peer.connection;
+        let head = Head {
+            length,
+            kind: FrameType::DATA,
+            flags: Flags::NONE,
+            stream: id(stream),
+        };
+        let mut runs = VecDeque::new();
+        self.inbound
+            .process(&head.encode(), 0, &mut runs, &mut self.streams);
+        let overflow = Run::Octets(self.streams.overflow(StreamId::CONNECTION));
+        // What is told in the middle of a frame is an overflow.
+        assert_eq!(runs.contains(&overflow), more > 0 && is_seen, "{head:?}");
+    }
+
+    /// Nobody waits for padding.
+    fn check_consumed(&mut self) {
+        if !self.arriving.is_between_frames() {
+            return;
+        }
+        for (stream, watched) in &self.watched {
+            self.streams.consumed(id(*stream));
+            let windows = self.streams.windows.as_ref().unwrap();
+            if let Some(record) = windows.records.get(id(*stream))
+                && !watched.done
+            {
+                let left = self.stack.unconsumed.get(stream).copied().unwrap_or(0);
+                assert_eq!(record.unconsumed(), left, "W2: of stream {stream}");
+            }
+        }
+    }
+
     /// The application consumes all, and the peer sends so much more on each
     /// stream, and ends it: nothing stalls.
     fn finish(&mut self, more: usize) {
+        self.is_full = false;
+        self.settle();
         let mut left: BTreeMap<u32, usize> =
             self.peer.streams.keys().map(|id| (*id, more)).collect();
         let mut idle = 0;
@@ -645,6 +742,7 @@ impl Model {
             for stream in self.stack.unconsumed.keys().copied().collect::<Vec<u32>>() {
                 self.consume(stream, u64::MAX);
             }
+            self.check_consumed();
             let moves = before != (self.peer.outbox.len(), left.clone());
             idle = if moves { 0 } else { idle + 1 };
             assert!(
@@ -665,6 +763,9 @@ struct Setup {
     budget: u64,
     /// What each stream still gets in the end.
     more: usize,
+    /// It ends with too much of DATA instead, or not: by so many octets, on one of the
+    /// streams.
+    exceeds: Option<(usize, u32)>,
 }
 
 fn setup(more: usize) -> impl Strategy<Value = Setup> {
@@ -675,9 +776,10 @@ fn setup(more: usize) -> impl Strategy<Value = Setup> {
         prop_oneof![Just(65_535_u32), Just(1 << 20), Just(16 << 20)],
         prop_oneof![Just(0_u64), Just(200_000), Just(64 << 20)],
         prop_oneof![Just(0_usize), 0..more],
+        prop::option::weighted(0.2, (0..6_usize, 0..3_u32)),
     )
         .prop_map(
-            |((is_server, has_handles), chunk, initial, window, budget, more)| Setup {
+            |((is_server, has_handles), chunk, initial, window, budget, more, exceeds)| Setup {
                 is_server,
                 has_handles,
                 chunk,
@@ -685,11 +787,12 @@ fn setup(more: usize) -> impl Strategy<Value = Setup> {
                 window,
                 budget,
                 more,
+                exceeds,
             },
         )
 }
 
-fn check(setup: Setup, ops: &[Op]) {
+fn check(setup: Setup, ops: &[(Op, u8)]) {
     let Setup {
         is_server,
         has_handles,
@@ -698,6 +801,7 @@ fn check(setup: Setup, ops: &[Op]) {
         window,
         budget,
         more,
+        exceeds,
     } = setup;
     let budget = WindowBudget::new(budget);
     let flow = FlowControl::default()
@@ -709,8 +813,12 @@ fn check(setup: Setup, ops: &[Op]) {
     model.write(&[settings(&[(4, window)])], chunk);
     let grant = (24 << 20) - 65_535;
     model.apply(&Op::Grant(grant), chunk);
-    for op in ops {
+    for (op, what) in ops {
+        model.befall(*what);
         model.apply(op, chunk);
+    }
+    if let Some((n, more)) = exceeds {
+        return model.exceed(n, more);
     }
     model.finish(more);
     let windows = model.windows();
@@ -728,7 +836,7 @@ proptest! {
     #[test]
     fn c1_c3_c5_c6_w2_credit_is_right_whatever_happens(
         setup in setup(2_000_000),
-        ops in prop::collection::vec(op(), 1..150),
+        ops in prop::collection::vec((op(), any::<u8>()), 1..150),
     ) {
         check(setup, &ops);
     }
@@ -737,6 +845,6 @@ proptest! {
 /// As above, with operations that a fuzzer makes.
 pub(crate) fn fuzz(mut source: Source<'_>) {
     let setup = source.draw(&setup(300_000));
-    let ops = source.each(200, &op());
+    let ops = source.each(200, &(op(), any::<u8>()));
     check(setup, &ops);
 }
