@@ -292,6 +292,10 @@ struct Model {
     has_handles: bool,
     /// Nothing of ours goes out now.
     is_full: bool,
+    /// Grants may have waited, so that the peer may have ended their stream meanwhile,
+    /// which does no harm. The stack may not have reset it.
+    was_full: bool,
+    resets: Vec<u32>,
 }
 
 impl Model {
@@ -327,6 +331,8 @@ impl Model {
             floor,
             has_handles,
             is_full: false,
+            was_full: false,
+            resets: Vec::new(),
         }
     }
 
@@ -378,10 +384,11 @@ impl Model {
         while let Some((stream, increment, probes)) = self.streams.next_update() {
             // The stack's own passes if it does not know that yet.
             let known = self.stack.streams.contains_key(&stream.get());
-            assert!(
-                known || !self.over.contains(&stream.get()),
-                "C5: of a stream that is over"
-            );
+            let is_over = match self.was_full {
+                true => self.resets.contains(&stream.get()),
+                false => self.over.contains(&stream.get()),
+            };
+            assert!(known || !is_over, "C5: of a stream that is over");
             let payload = increment.to_be_bytes().to_vec();
             let frame = raw(FrameType::WINDOW_UPDATE, Flags::NONE, stream.get(), payload);
             frame.encode(wire);
@@ -404,9 +411,7 @@ impl Model {
             if let Event::Head(head, _) = event {
                 let ends = matches!(head.kind, FrameType::DATA | FrameType::HEADERS)
                     && head.flags.contains(Flags::END_STREAM);
-                // An update that waits may be of a stream that ends meanwhile, which does
-                // no harm.
-                if (ends && !self.is_full) || head.kind == FrameType::RST_STREAM {
+                if ends || head.kind == FrameType::RST_STREAM {
                     self.over.push(head.stream);
                 }
             }
@@ -638,6 +643,7 @@ impl Model {
                 let frame = raw(FrameType::RST_STREAM, Flags::NONE, stream, vec![0; 4]);
                 self.write(&[frame], chunk);
                 self.over.push(stream);
+                self.resets.push(stream);
             }
             Op::Unwatch(_) => {
                 if let Some(watched) = self.watched.get_mut(&stream) {
@@ -653,7 +659,11 @@ impl Model {
     /// What happens beside.
     fn befall(&mut self, what: u8) {
         match what {
-            0..8 => self.is_full = !self.is_full,
+            0..8 => {
+                self.is_full = !self.is_full;
+                self.was_full = true;
+                self.settle();
+            }
             // Once; a server heeds the streams that it knows, a client's peer has none.
             8..10 if self.stack.last_heeded.is_none() && self.stack.last_opened > 0 => {
                 let last = match self.is_server {
