@@ -88,7 +88,7 @@ pub(super) fn fuzz(mut source: Source<'_>, is_arbitrary: bool) {
     let is_clean = |code| matches!(code, None | Some(0));
     let has_resets = !bare.resets.is_empty() || !ours.resets.is_empty();
     if is_clean(bare.code) && !has_resets && !is_arbitrary {
-        assert!(ours.bodies == bare.bodies, "bodies");
+        assert_eq!(ours.bodies, bare.bodies, "bodies");
     }
 }
 

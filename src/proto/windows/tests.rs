@@ -493,8 +493,9 @@ impl Model {
         // From the first octet on.
         let consumed = self.windows().records.get(id(stream)).unwrap().came();
         // It is too late if nobody was expected, or not any more, since the peer had
-        // to wait: with the least window that it may have had.
-        let is_expected = self.has_handles && !self.watched.contains_key(&stream);
+        // to wait: with the least window that it may have had. If it could not be told
+        // of a larger one, it had to wait earlier.
+        let is_expected = self.has_handles && !self.watched.contains_key(&stream) && !self.was_full;
         let patience = DEFAULT_WINDOW - self.floor / 8;
         let done = consumed > 0 && !(is_expected && consumed < patience as u64);
         let watched = Watched { state, done };
