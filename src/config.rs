@@ -186,9 +186,10 @@ impl Config {
     }
 
     /// Octets of DATA that may wait to be scheduled: of each stream, and of a
-    /// connection in all, its other frames included. A stream that is alone may
-    /// have up to 4 MiB of credit, so that it never waits for more; beyond the
-    /// connection's bound the stack has to wait.
+    /// connection in all, its other frames included. Beyond the connection's bound
+    /// the stack has to wait. While the socket takes all, a stream's credit grows
+    /// with what it has sent, to 2 MiB, so that it seldom waits for more; all of a
+    /// connection share 4 MiB of that.
     ///
     /// There is one wait that it could not end: for a peer that takes away the window
     /// of a response that waits, and goes on asking. Header blocks keep their order, so
