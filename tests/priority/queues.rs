@@ -160,9 +160,9 @@ impl Holding {
         }
     }
 
-    /// What is queued, as soon as the connection rests: two round trips see the same.
-    async fn queued(&self, peer: &mut Peer, log: &mut Log) -> u64 {
-        let mut before = u64::MAX;
+    /// What is queued, once it is more than so much, and stays the same.
+    async fn queued(&self, peer: &mut Peer, log: &mut Log, least: u64) -> u64 {
+        let mut before = 0;
         loop {
             // The handlers' tasks have their turn.
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -170,7 +170,7 @@ impl Holding {
             let queued = self.handles.lock().expect("no panic")[0]
                 .stats()
                 .queued_octets;
-            if queued == before {
+            if queued > least && queued == before {
                 return queued;
             }
             before = queued;
@@ -200,7 +200,7 @@ async fn b3_octets_of_an_upload_that_cross_the_reset_of_what_is_given_up_do_no_h
         peer.send(&settings(&[(INITIAL_WINDOW_SIZE, 0)])).await;
         peer.round_trip(&mut log).await;
         held.gate.add_permits(1);
-        assert!(held.queued(&mut peer, &mut log).await > 1_000);
+        held.queued(&mut peer, &mut log, 1_000).await;
         let mut seen = Vec::new();
         // SETTINGS, until it is given up.
         let empty = settings(&[]);
@@ -258,10 +258,9 @@ async fn b3_the_queues_keep_their_bound_when_settings_take_all_windows_away() {
         peer.send(&settings(&[(INITIAL_WINDOW_SIZE, 0)])).await;
         peer.round_trip(&mut log).await;
         held.gate.add_permits(STREAMS as usize);
-        let queued = held.queued(&mut peer, &mut log).await;
-        // 64 KiB of each, and what they share.
+        // Much was taken away: of 64 KiB of each, and what they share.
+        let queued = held.queued(&mut peer, &mut log, 1 << 20).await;
         assert!(queued < 8 << 20, "queued {queued}");
-        assert!(queued > 1 << 20, "queued {queued}: nothing was taken away");
     })
     .await;
 }
@@ -281,7 +280,7 @@ async fn b3_the_queues_keep_their_bound_behind_trailers_after_a_burst_of_bad_req
         peer.send(&settings(&[(INITIAL_WINDOW_SIZE, 0)])).await;
         peer.round_trip(&mut log).await;
         held.gate.add_permits(2);
-        assert!(held.queued(&mut peer, &mut log).await > 40_000);
+        held.queued(&mut peer, &mut log, 40_000).await;
         // Frames of a type that nobody knows, so that much is read at once.
         let mut burst = frame(FrameType(0xfe), 0, 0, &[0; 16_000]).repeat(40);
         for i in 1..=900 {
