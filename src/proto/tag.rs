@@ -111,12 +111,9 @@ fn number(digits: &[u8]) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
     use proptest::prelude::*;
-    use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::proto::head::{Flags, FrameType, Head};
 
     /// The value of a field, decoded by hand (RFC 7541, section 6.2.2).
     fn value_of(field: &[u8]) -> &[u8] {
@@ -195,46 +192,5 @@ mod tests {
         assert_eq!(of("80000001"), None);
         assert_eq!(of("0000000A"), None);
         assert_eq!(of("+0000001"), None);
-    }
-
-    /// `h2` reads the field at the end of a block like any other, twice in a row:
-    /// the dynamic table has not moved.
-    #[tokio::test]
-    async fn rfc7541_6_2_2_a_decoder_reads_the_field() {
-        let (mut client, server) = tokio::io::duplex(1 << 16);
-        let mut octets = BytesMut::new();
-        octets.extend_from_slice(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        let mut frame = |kind, flags, stream, payload: &[u8]| {
-            let stream = StreamId::new(stream).unwrap();
-            let head = Head {
-                length: payload.len() as u32,
-                kind,
-                flags,
-                stream,
-            };
-            octets.extend_from_slice(&head.encode());
-            octets.extend_from_slice(payload);
-        };
-        frame(FrameType::SETTINGS, Flags::NONE, 0, &[]);
-        let flags = Flags::END_HEADERS.with(Flags::END_STREAM);
-        // GET, https, /, and `:authority: a`, which joins the dynamic table and
-        // is named from there in the second block.
-        let blocks: [&[u8]; 2] = [
-            &[0x82, 0x87, 0x84, 0x41, 1, b'a'],
-            &[0x82, 0x87, 0x84, 0xbe],
-        ];
-        for (stream, block) in [1, 3].into_iter().zip(blocks) {
-            let tag = tagger().field(StreamId::new(stream).unwrap());
-            frame(FrameType::HEADERS, flags, stream, &[block, &tag].concat());
-        }
-        client.write_all(&octets).await.unwrap();
-        let mut server = h2::server::handshake(server).await.unwrap();
-        for stream in [1, 3] {
-            let (request, _) = server.accept().await.unwrap().unwrap();
-            assert_eq!(request.uri(), "https://a/");
-            assert_eq!(request.headers().len(), 1);
-            let parsed = parse(tagger().nonce, request.headers()[NAME].as_bytes());
-            assert_eq!(parsed, Some((0xfe, StreamId::new(stream).unwrap())));
-        }
     }
 }

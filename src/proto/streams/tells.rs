@@ -88,9 +88,9 @@ impl Streams {
     ///
     /// Whoever is told of credit may use it, even if the peer takes it away meanwhile
     /// (RFC 9113, section 6.9.2). So all together do not have much more than they
-    /// share, even where nothing is congested. None gets more than it has sent so far,
-    /// or than half of what is left, as what is told of is bound for as long as the
-    /// stream says nothing more.
+    /// share, even where nothing is congested. Beyond what each may have queued none
+    /// gets more than it has sent so far, nor than half of what is left, as what is
+    /// told of is bound for as long as the stream says nothing more.
     fn allowance(&self, record: &Record) -> i64 {
         let stream = i64::from(self.bounds.stream);
         if self.queueing {

@@ -4,8 +4,11 @@ use std::task::{Wake, Waker};
 use std::thread::ScopedJoinHandle;
 
 use proptest::prelude::*;
+use tokio::io::AsyncWriteExt;
 
 use super::*;
+use crate::proto::frame::PREFACE;
+use crate::proto::head::{Flags, FrameType, Head};
 
 fn stream(id: u32) -> StreamId {
     StreamId::new(id).unwrap()
@@ -27,6 +30,49 @@ struct Alarm(AtomicUsize);
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// `h2` reads the field at the end of a block like any other, twice in a row:
+/// the dynamic table has not moved.
+#[tokio::test]
+async fn rfc7541_6_2_2_a_decoder_reads_the_field() {
+    let (mut client, server) = tokio::io::duplex(1 << 16);
+    let tagger = Tagger {
+        nonce: 7,
+        connection: 0xfe,
+    };
+    let mut octets = PREFACE.to_vec();
+    let mut frame = |kind, flags, id, payload: &[u8]| {
+        let head = Head {
+            length: payload.len() as u32,
+            kind,
+            flags,
+            stream: stream(id),
+        };
+        octets.extend_from_slice(&head.encode());
+        octets.extend_from_slice(payload);
+    };
+    frame(FrameType::SETTINGS, Flags::NONE, 0, &[]);
+    let flags = Flags::END_HEADERS.with(Flags::END_STREAM);
+    // GET, https, /, and `:authority: a`, which joins the dynamic table and
+    // is named from there in the second block.
+    let blocks: [&[u8]; 2] = [
+        &[0x82, 0x87, 0x84, 0x41, 1, b'a'],
+        &[0x82, 0x87, 0x84, 0xbe],
+    ];
+    for (id, block) in [1, 3].into_iter().zip(blocks) {
+        let tag = tagger.field(stream(id));
+        frame(FrameType::HEADERS, flags, id, &[block, &tag].concat());
+    }
+    client.write_all(&octets).await.unwrap();
+    let mut server = h2::server::handshake(server).await.unwrap();
+    for id in [1, 3] {
+        let (request, _) = server.accept().await.unwrap().unwrap();
+        assert_eq!(request.uri(), "https://a/");
+        assert_eq!(request.headers().len(), 1);
+        let parsed = tag::parse(tagger.nonce, request.headers()[tag::NAME].as_bytes());
+        assert_eq!(parsed, Some((0xfe, stream(id))));
     }
 }
 
